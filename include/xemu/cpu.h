@@ -1,0 +1,88 @@
+/* The guest CPU's state: what an instruction reads and writes, and what an engine needs beside it. */
+#ifndef XEMU_CPU_H
+#define XEMU_CPU_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A 128-bit SIMD&FP register; lane 0 is the least significant (both hosts and guests are little-endian). */
+union vec {
+    uint8_t b[16];
+    uint16_t h[8];
+    uint32_t s[4];
+    uint64_t d[2];
+    int8_t sb[16];
+    int16_t sh[8];
+    int32_t ss[4];
+    int64_t sd[2];
+    unsigned __int128 q;
+} __attribute__((aligned(16)));
+
+/* NZCV as in the PSTATE and SPSR layout: bits 31..28. */
+enum { NZCV_N = 1u << 31, NZCV_Z = 1u << 30, NZCV_C = 1u << 29, NZCV_V = 1u << 28, NZCV_MASK = 0xfu << 28 };
+
+/* FPSR bits (Arm ARM C5.2.10). */
+enum {
+    FPSR_IOC = 1u << 0,
+    FPSR_DZC = 1u << 1,
+    FPSR_OFC = 1u << 2,
+    FPSR_UFC = 1u << 3,
+    FPSR_IXC = 1u << 4,
+    FPSR_IDC = 1u << 7,
+    FPSR_QC = 1u << 27,
+    FPSR_MASK = FPSR_IOC | FPSR_DZC | FPSR_OFC | FPSR_UFC | FPSR_IXC | FPSR_IDC | FPSR_QC
+};
+
+/* FPCR bits (Arm ARM C5.2.9); RMode: 0 nearest even, 1 plus infinity, 2 minus infinity, 3 zero. */
+enum {
+    FPCR_FIZ = 1u << 0,
+    FPCR_AH = 1u << 1,
+    FPCR_NEP = 1u << 2,
+    FPCR_FZ16 = 1u << 19,
+    FPCR_RMODE_SHIFT = 22,
+    FPCR_RMODE = 3u << FPCR_RMODE_SHIFT,
+    FPCR_FZ = 1u << 24,
+    FPCR_DN = 1u << 25,
+    FPCR_AHP = 1u << 26
+};
+
+/* What a fault left behind for the run loop; filled by fault_recover(), all values as the host kernel gave
+ * them (signal numbers and si_codes are the same on both architectures). */
+struct fault {
+    int signo;         /* SIGSEGV, SIGBUS */
+    int code;          /* si_code */
+    uint64_t addr;     /* si_addr */
+    bool write;        /* the access was a write (for ESR) */
+    bool exec;         /* the fault was an instruction fetch */
+};
+
+struct task;  /* the guest's kernel view of this thread: include/xemu/sys.h */
+struct interp; /* the interpreter's decoded-instruction cache of this thread */
+
+struct cpu {
+    uint64_t x[32]; /* x[31] is SP: only the *_sp accessors touch it */
+    uint64_t pc;    /* precise whenever an engine has returned */
+    uint32_t nzcv;  /* bits 31..28, other bits zero */
+    volatile uint32_t stop; /* nonzero: engines return EXIT_SIGNAL at the next instruction boundary */
+    uint64_t tpidr_el0;
+    uint32_t fpcr;
+    uint32_t fpsr;         /* sticky bits that are not in MXCSR; read with fp_fpsr() */
+    uint64_t excl_addr;    /* exclusive monitor: address, or EXCL_NONE */
+    uint64_t excl_val[2];
+    uint32_t excl_size;    /* bytes: 1, 2, 4, 8, 16 */
+    uint32_t exit_imm;     /* immediate of SVC, BRK, HLT, UDF for the run loop */
+    uint32_t exit_word;    /* the instruction word for EXIT_UNDEFINED */
+    union vec v[32];
+    struct fault fault;
+    jmp_buf *recover;      /* armed while guest memory may fault: see fault.h */
+    struct task *task;     /* owned by syscall/ */
+    struct interp *interp; /* owned by frontend-arm64/interp.c */
+};
+
+#define EXCL_NONE UINT64_MAX
+
+/* The cpu of the calling host thread; null outside guest threads. Readable in signal handlers. */
+extern __thread struct cpu *this_cpu __attribute__((tls_model("initial-exec")));
+
+#endif

@@ -1,0 +1,46 @@
+/* The guest's address space: which ranges of this process belong to the guest. Base 0: a guest address is a
+ * host address. Every mapping that is not in this set is xemu's own, is never shown to the guest and never
+ * replaced by it. All functions are thread-safe and fork-safe. */
+#ifndef XEMU_GUESTMEM_H
+#define XEMU_GUESTMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The end of the guest's address space (exclusive): the host's 47-bit user space. */
+#define GUEST_END 0x7ffffffff000ull
+
+/* mmap(2) for the guest: host flag values; length and MAP_FIXED semantics of the kernel. Returns the address
+ * or -errno. A fixed mapping over xemu's own memory gives -ENOMEM (-EEXIST with MAP_FIXED_NOREPLACE).
+ * Invalidates decoded code in the range. */
+int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, int64_t offset);
+int64_t guest_munmap(uint64_t addr, uint64_t length);
+int64_t guest_mremap(uint64_t old, uint64_t old_length, uint64_t length, int flags, uint64_t hint);
+int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot);
+
+/* brk(2) for the guest. guest_brk_init() sets the start (page-aligned upwards) once per program. */
+void guest_brk_init(uint64_t start);
+uint64_t guest_brk(uint64_t end);
+
+/* Adds a range that the loader mapped itself (page-aligned), or asks whether a whole range is the guest's. */
+void guest_range_add(uint64_t start, uint64_t end);
+bool guest_range_contains(uint64_t start, uint64_t end);
+
+/* Walks the guest's ranges in order; *start is where to look from and is set to the range's start. Returns
+ * false after the last one. */
+bool guest_range_next(uint64_t *start, uint64_t *end);
+
+/* Guest pages are mapped for the host without PROT_EXEC (the host never executes guest code itself), so that
+ * which pages the guest may execute is remembered here. */
+bool guest_range_executable(uint64_t start, uint64_t end);
+
+/* All cached translations and decoded instructions of [start, end) are stale: called on IC IVAU and by the
+ * functions above. Safe against other threads that run the code. */
+void guest_code_changed(uint64_t start, uint64_t end);
+
+/* For fork(): take and release the module's locks around it. */
+void guestmem_fork_prepare(void);
+void guestmem_fork_done(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* From a file name to a guest process image. */
+#ifndef XEMU_LOADER_H
+#define XEMU_LOADER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the loader found out; lives as long as the process. */
+struct guest_image {
+    const char *path;      /* absolute host path of the program, symbolic links resolved */
+    const char *execfn;    /* AT_EXECFN: the name as it was given */
+    int fd;                /* descriptor of the program if binfmt_misc passed one, else -1 */
+    uint64_t entry;        /* first pc: the ELF interpreter's entry if there is one */
+    uint64_t program_entry; /* AT_ENTRY */
+    uint64_t load_bias;    /* of the program */
+    uint64_t interp_base;  /* AT_BASE; 0 without PT_INTERP */
+    uint64_t phdr;         /* AT_PHDR */
+    uint64_t sp;           /* initial stack pointer, 16-byte aligned, argc there */
+    uint64_t brk_start;    /* end of the program's bss, not aligned */
+    uint64_t start_code, end_code, start_data, end_data; /* for /proc/self/stat */
+    uint64_t stack_low, stack_high;     /* mapped stack */
+    uint64_t arg_start, arg_end, env_start, env_end;
+    uint64_t auxv;         /* guest address of the auxiliary vector */
+    size_t auxv_size;      /* bytes, AT_NULL included */
+    uint64_t vdso;         /* AT_SYSINFO_EHDR; 0 if none */
+    uint64_t sigreturn;    /* guest address of `mov x8, #139; svc #0` for handlers without a restorer */
+    int stack_flags;       /* nonzero: executable stack (PT_GNU_STACK) */
+};
+
+/* Maps the program, its ELF interpreter, stack and vdso, and writes argc, argv, envp and auxv. Errors are the
+ * user's or the environment's: die() with one clear line and 126 or 127. */
+void loader_load(struct guest_image *image, const char *path, char *const argv[], char *const envp[]);
+
+/* The CPU features that the guest is told about; derived from the rows of a64.isa that are implemented. */
+uint64_t cpu_hwcap(void);
+uint64_t cpu_hwcap2(void);
+
+/* Sysroot: the host path for the guest's absolute `path` if it exists below -L, otherwise path itself. The
+ * result is in buffer (PATH_MAX bytes) or is path. Follows the rule of qemu-user: relative paths stay as is. */
+const char *sysroot_path(const char *path, char *buffer);
+
+#endif

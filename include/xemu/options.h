@@ -1,0 +1,35 @@
+/* The command line: one table (core/options.def) makes the parser, the environment variables and --help. */
+#ifndef XEMU_OPTIONS_H
+#define XEMU_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum engine { ENGINE_AUTO, ENGINE_INTERP, ENGINE_IR, ENGINE_JIT }; /* ENGINE_IR: lifts and evaluates IR, for tests */
+
+struct options {
+    const char *sysroot;      /* -L, XEMU_LD_PREFIX; null: none */
+    const char *argv0;        /* -0 */
+    uint64_t stack_size;      /* -s, bytes; 0: RLIMIT_STACK */
+    enum engine engine;       /* --engine */
+    const char *cpu;          /* --cpu */
+    bool strace;              /* --strace */
+    const char *strace_file;  /* --strace=FILE; null: the log */
+    const char *log_items;    /* -d */
+    const char *log_file;     /* -D */
+    const char *uname_release; /* -r */
+    char **guest_env;         /* environment for the guest after -E and -U; XEMU_* passes on unchanged */
+};
+
+extern struct options options;
+
+/* Parses argv and XEMU_*; returns the index of the guest program in argv. Prints and exits for --help,
+ * --version and errors. */
+int options_parse(int argc, char **argv);
+
+/* argv to run another guest program under this xemu with the same options (for execve): null-terminated array in
+ * malloc'd memory, [0] is "xemu"; the caller appends `-0 argv0 path args...` itself through extra slots. */
+char **options_reexec_argv(size_t extra);
+
+#endif

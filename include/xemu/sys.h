@@ -1,0 +1,25 @@
+/* The guest's kernel, as core/run.c and the loader see it. */
+#ifndef XEMU_SYS_H
+#define XEMU_SYS_H
+
+#include <xemu/cpu.h>
+
+struct guest_image;
+
+/* Once per process, before the first guest instruction: takes over the host's signal handling for what the
+ * guest will see, keeps the image's facts (for /proc/self/exe, auxv, maps, execve), attaches a task to cpu. */
+void sys_init(struct cpu *cpu, const struct guest_image *image);
+
+/* Runs the system call that the SVC at cpu->pc asks for (number in x8, arguments in x0..x5) and sets x0. On
+ * return cpu->pc is the next instruction, or still the SVC when the call is to be restarted after a signal. */
+void sys_call(struct cpu *cpu);
+
+/* Builds the frames of pending, deliverable signals on the guest's stack and redirects cpu to the handlers, or
+ * lets the default action happen (which may not return). Clears cpu->stop as far as it was about signals. */
+void sys_deliver_signals(struct cpu *cpu);
+
+/* A synchronous exception of the instruction at cpu->pc: forces the signal with this si_code and si_addr, as the
+ * kernel does (a blocked or ignored one kills). esr is the syndrome for esr_context, 0 for none. */
+void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint64_t esr);
+
+#endif
