@@ -492,17 +492,35 @@ static bool row_admits(const struct row *row, int lsb, int width, uint32_t key)
     return !((row->value ^ key << lsb) & row->mask & window);
 }
 
-/* How good a switch on this window is: the rows that are left to test, squared, on average; less is better. */
+/*
+ * How bad a switch on this window is: the rows that are left to test behind it, squared, on average, times the
+ * factor by which copies of rows that don't care about some of the bits make the tree larger. The power of that
+ * factor trades size for speed: 3 makes a quarter less code than 1, at the same speed.
+ */
 static double window_cost(struct row *const *set, int count, int lsb, int width)
 {
-    double cost = 0;
+    uint64_t seen[1 << MAX_WINDOW];
+    int seen_count = 0;
+    double tests = 0, copies = 0;
     for (uint32_t key = 0; key < 1u << width; key++) {
         int left = 0;
+        uint64_t which = 0; /* a hash of the rows that are left */
         for (int i = 0; i < count; i++)
-            left += row_admits(set[i], lsb, width, key);
-        cost += (double)left * left;
+            if (row_admits(set[i], lsb, width, key)) {
+                left++;
+                which = (which ^ (uint64_t)i) * 0x9e3779b97f4a7c15 + 1;
+            }
+        tests += (double)left * left;
+        int s = 0;
+        while (s < seen_count && seen[s] != which)
+            s++;
+        if (s == seen_count) {
+            seen[seen_count++] = which;
+            copies += left;
+        }
     }
-    return cost / (1u << width) + 0.01 * width;
+    double growth = copies / count;
+    return tests / (1u << width) * growth * growth * growth;
 }
 
 /* The best window of bits that are not tested yet; false if none gets rid of a tenth of the work. */
