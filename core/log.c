@@ -20,7 +20,8 @@ static const struct {
     const char *name;
     unsigned mask;
     const char *help;
-} items[] = { /* ORDER log_names: include/xemu/log.h */
+} items[] = {
+    /* ORDER log_names: include/xemu/log.h */
     {"in_asm", LOG_IN_ASM, "guest instructions, when they are first decoded"},
     {"ir", LOG_IR, "intermediate representation of each block"},
     {"out_asm", LOG_OUT_ASM, "host instructions of each block"},
@@ -77,7 +78,8 @@ static struct log_file main_log, strace_log;
 static int move_high(int fd)
 {
     struct rlimit limit;
-    int top = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20 ? (int)limit.rlim_cur : 1 << 20;
+    int top =
+        getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20 ? (int)limit.rlim_cur : 1 << 20;
     for (int want = top - 16; want > 2; want /= 2) {
         int high = fcntl(fd, F_DUPFD_CLOEXEC, want);
         if (high >= 0) {

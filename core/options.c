@@ -3,6 +3,7 @@
 #include <xemu/log.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,8 @@ struct options options;
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_size, set_engine, set_cpu, set_strace, set_log, set_guest_env, unset_guest_env,
-    show_version, show_help;
+static setter set_string, set_path, set_size, set_engine, set_cpu, set_strace, set_log, set_guest_env,
+    unset_guest_env, show_version, show_help;
 
 struct option_row {
     char letter;
@@ -30,9 +31,9 @@ struct option_row {
 };
 
 static const struct option_row rows[] = {
-#define OPTION(letter, name, environment, argument, set, member, help)                                                 \
+#define OPTION(letter, name, environment, argument, set, member, help) \
     {letter, name, environment, argument, set, offsetof(struct options, member), true, help},
-#define ACTION(letter, name, environment, argument, set, help)                                                         \
+#define ACTION(letter, name, environment, argument, set, help) \
     {letter, name, environment, argument, set, 0, false, help},
 #include "options.def"
 #undef OPTION
@@ -49,15 +50,22 @@ static struct {
 /* Usage errors end with 2, as getopt programs do. */
 enum { STATUS_USAGE = 2 };
 
-static bool argument_optional(const struct option_row *row) { return row->argument && row->argument[0] == '['; }
+static bool argument_optional(const struct option_row *row)
+{
+    return row->argument && row->argument[0] == '[';
+}
 
 static void apply(const struct option_row *row, const char *shown, const char *value)
 {
     const char *wrong = row->set((char *)&options + row->offset, value);
+    if (wrong && value)
+        die(STATUS_USAGE, "%.*s %s: %s (see xemu --help)", (int)strcspn(shown, "="), shown, value, wrong);
     if (wrong)
-        die(STATUS_USAGE, "%s %s: %s (see xemu --help)", shown, value ? value : "", wrong);
+        die(STATUS_USAGE, "%s: %s (see xemu --help)", shown, wrong);
     settings[row - rows].given = row->stores;
     settings[row - rows].value = value;
+    if (row->set == set_path || row->set == set_strace) /* which made it absolute */
+        settings[row - rows].value = *(const char **)((char *)&options + row->offset);
 }
 
 /* Environment of the guest. */
@@ -143,6 +151,19 @@ static const char *set_string(void *member, const char *value)
     return NULL;
 }
 
+/* A program may change its directory before it starts another one, which gets the same options. */
+static const char *set_path(void *member, const char *value)
+{
+    char *absolute, directory[PATH_MAX];
+    if (*value == '/')
+        return set_string(member, value);
+    if (!getcwd(directory, sizeof directory))
+        return "is relative, but there is no current directory";
+    if (asprintf(&absolute, "%s/%s", directory, value) < 0)
+        return "has no memory";
+    return set_string(member, absolute);
+}
+
 static const char *set_size(void *member, const char *value)
 {
     static const char units[] = "KMG";
@@ -168,8 +189,7 @@ static const char *set_engine(void *member, const char *value)
     static const struct {
         const char *name;
         enum engine engine;
-    } engines[] = {
-        {"auto", ENGINE_AUTO}, {"interp", ENGINE_INTERP}, {"ir", ENGINE_IR}, {"jit", ENGINE_JIT}};
+    } engines[] = {{"auto", ENGINE_AUTO}, {"interp", ENGINE_INTERP}, {"ir", ENGINE_IR}, {"jit", ENGINE_JIT}};
     if (strcmp(value, "jit") == 0)
         return "this version has no compiler yet: use interp or auto";
     for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
@@ -197,9 +217,8 @@ static const char *set_strace(void *member, const char *value)
 {
     /* XEMU_STRACE=1 is how people switch it on; nobody wants a file named 1. */
     bool named = value && *value && strcmp(value, "1") != 0;
-    *(const char **)member = named ? value : NULL;
     log_mask |= LOG_STRACE;
-    return NULL;
+    return named ? set_path(member, value) : NULL;
 }
 
 static const char *set_log(void *member, const char *value)
@@ -221,12 +240,13 @@ static void show_row(const struct option_row *row)
     char left[64];
     const char *argument = row->argument ? row->argument : "";
     const char *join = !row->argument ? "" : argument_optional(row) ? "[=" : " ";
-    if (row->letter)
-        snprintf(left, sizeof left, "-%c, --%s%s%s", row->letter, row->name, join,
-                 argument + argument_optional(row));
+    char letter[] = {'-', row->letter, ',', ' ', 0};
+    snprintf(left, sizeof left, "%s--%s%s%s", row->letter ? letter : "    ", row->name, join,
+             argument + argument_optional(row));
+    if (row->environment)
+        printf("  %-36s %s\n        %s\n", left, row->environment, row->help);
     else
-        snprintf(left, sizeof left, "    --%s%s%s", row->name, join, argument + argument_optional(row));
-    printf("  %-32s %-18s %s\n", left, row->environment ? row->environment : "", row->help);
+        printf("  %s\n        %s\n", left, row->help);
 }
 
 static void show_usage(void)
@@ -234,7 +254,7 @@ static void show_usage(void)
     puts("Usage: xemu [options] program [arguments]\n"
          "Runs a Linux program for ARM64 (AArch64) on x86-64.\n"
          "\n"
-         "  option                           variable           meaning");
+         "  option                               variable");
     for (size_t i = 0; i < ROWS; i++)
         show_row(&rows[i]);
     puts("\n"
@@ -308,7 +328,8 @@ static const struct option_row *row_by_name(const char *name, size_t length)
     return NULL;
 }
 
-/* The variables are the user's, who must not be able to steer a program that has more rights than the user. */
+/* The variables are the user's, who must not be able to steer a program that has more rights than the user.
+ */
 static void parse_environment(void)
 {
     if (getauxval(AT_SECURE))

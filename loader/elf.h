@@ -21,13 +21,13 @@ struct elf_segment {
 /* What elf_read() found; all of it is checked: segments ascend without overlap, vaddr and offset agree within
  * the page, everything ends below GUEST_END, the file part lies inside the file. */
 struct elf_file {
-    bool fixed;          /* ET_EXEC: runs only where it was linked to */
-    uint64_t entry;      /* virtual address, inside an executable segment */
-    uint64_t phdr;       /* virtual address of the program headers, 0 if no segment holds them */
+    bool fixed;     /* ET_EXEC: runs only where it was linked to */
+    uint64_t entry; /* virtual address, inside an executable segment */
+    uint64_t phdr;  /* virtual address of the program headers, 0 if no segment holds them */
     uint16_t phnum;
-    uint64_t low, high;  /* the span of all segments, whole pages */
-    uint64_t align;      /* greatest alignment that a segment asks for, at least a page */
-    bool exec_stack;     /* PT_GNU_STACK asks for one */
+    uint64_t low, high;    /* the span of all segments, whole pages */
+    uint64_t align;        /* greatest alignment that a segment asks for, at least a page */
+    bool exec_stack;       /* PT_GNU_STACK asks for one */
     char interp[PATH_MAX]; /* PT_INTERP, or empty */
     size_t segments;
     struct elf_segment segment[64];
@@ -44,7 +44,7 @@ int elf_read(struct elf_file *elf, int fd, struct elf_error *error);
 
 /* Where elf_map() put it. */
 struct elf_place {
-    uint64_t bias;  /* added to every virtual address */
+    uint64_t bias;       /* added to every virtual address */
     uint64_t start, end; /* whole pages */
 };
 

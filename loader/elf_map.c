@@ -38,8 +38,8 @@ static int64_t reserve_span(const struct elf_file *elf, uint64_t hint)
     return got < 0 && hint ? reserve_aligned(0, length, elf->align) : got;
 }
 
-/* Zeros the rest of the last file page when a bss follows. As in the kernel, a segment that may not be written
- * keeps what the file has there. No guest runs yet, so that nothing is there to catch a fault. */
+/* Zeros the rest of the last file page when a bss follows. As in the kernel, a segment that may not be
+ * written keeps what the file has there. No guest runs yet, so that nothing is there to catch a fault. */
 static void clear_tail(const struct elf_segment *segment, uint64_t file_end)
 {
     if (segment->memsz > segment->filesz && segment->prot & PROT_WRITE)
@@ -53,8 +53,8 @@ static int map_segment(const struct elf_segment *segment, int fd, uint64_t bias,
     uint64_t file_end = start + segment->filesz, end = page_up(start + segment->memsz);
     uint64_t zeros = segment->filesz ? page_up(file_end) : start - lead;
     if (segment->filesz) {
-        int64_t got = guest_mmap(start - lead, segment->filesz + lead, segment->prot, MAP_PRIVATE | MAP_FIXED, fd,
-                                 segment->offset - lead);
+        int64_t got = guest_mmap(start - lead, segment->filesz + lead, segment->prot, MAP_PRIVATE | MAP_FIXED,
+                                 fd, segment->offset - lead);
         if (got < 0)
             return got;
         clear_tail(segment, file_end);

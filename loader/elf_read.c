@@ -1,5 +1,5 @@
-/* Reads and checks ELF headers. The file may be hostile: nothing is believed before it was checked, and nothing
- * is mapped here. */
+/* Reads and checks ELF headers. The file may be hostile: nothing is believed before it was checked, and
+ * nothing is mapped here. */
 #include "elf.h"
 
 #include <xemu/guestmem.h>
@@ -48,7 +48,8 @@ static int wrong_machine(unsigned machine, struct elf_error *error)
     return bad(error, "is for another machine (ELF machine %u): xemu runs ARM64 programs only", machine);
 }
 
-/* The fields up to e_machine, which lie at the same place in every ELF file but may be in either byte order. */
+/* The fields up to e_machine, which lie at the same place in every ELF file but may be in either byte order.
+ */
 static int check_identity(int fd, struct elf_error *error)
 {
     unsigned char id[20];
@@ -128,7 +129,8 @@ static int read_interp(struct elf_file *elf, int fd, const Elf64_Phdr *ph, struc
         return bad(error, "names two ELF interpreters");
     if (ph->p_filesz < 2 || ph->p_filesz > sizeof elf->interp)
         return bad(error, "has an ELF interpreter's name of a wrong length (%lu)", ph->p_filesz);
-    if (ph->p_offset > INT64_MAX || pread(fd, elf->interp, ph->p_filesz, ph->p_offset) != (ssize_t)ph->p_filesz)
+    if (ph->p_offset > INT64_MAX ||
+        pread(fd, elf->interp, ph->p_filesz, ph->p_offset) != (ssize_t)ph->p_filesz)
         return bad(error, "is truncated: the name of its ELF interpreter is missing");
     if (elf->interp[0] == 0 || memchr(elf->interp, 0, ph->p_filesz) != elf->interp + ph->p_filesz - 1)
         return bad(error, "has a malformed ELF interpreter's name");
@@ -143,7 +145,8 @@ static void find_phdrs(struct elf_file *elf, const Elf64_Ehdr *header)
     for (size_t i = 0; i < elf->segments; i++) {
         const struct elf_segment *segment = &elf->segment[i];
         uint64_t inside = header->e_phoff - segment->offset;
-        if (header->e_phoff >= segment->offset && size <= segment->filesz && inside <= segment->filesz - size) {
+        if (header->e_phoff >= segment->offset && size <= segment->filesz &&
+            inside <= segment->filesz - size) {
             elf->phdr = segment->vaddr + inside;
             return;
         }
@@ -160,7 +163,8 @@ static bool entry_executable(const struct elf_file *elf)
     return false;
 }
 
-static int read_headers(struct elf_file *elf, int fd, Elf *handle, uint64_t file_size, struct elf_error *error)
+static int read_headers(struct elf_file *elf, int fd, Elf *handle, uint64_t file_size,
+                        struct elf_error *error)
 {
     const Elf64_Ehdr *header = elf64_getehdr(handle);
     if (!header)

@@ -1,4 +1,5 @@
-/* From a file name to a guest process image: opens, follows #! lines, maps, and says clearly what is wrong. */
+/* From a file name to a guest process image: opens, follows #! lines, maps, and says clearly what is wrong.
+ */
 #include <xemu/loader.h>
 #include "elf.h"
 #include "script.h"
@@ -23,8 +24,9 @@
 /* What a shell reports: not found, or found but not runnable. */
 enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
 
-/* Position-independent programs start a third of the way up the address space, as far from the heap that grows
- * behind them as from the mappings of host and guest near its top. (The kernel takes two thirds: there is xemu.) */
+/* Position-independent programs start a third of the way up the address space, as far from the heap that
+ * grows behind them as from the mappings of host and guest near its top. (The kernel takes two thirds: there
+ * is xemu.) */
 static const uint64_t PIE_BASE = 0x2aaaaaaaa000;
 
 enum { PIE_RANDOM_PAGES = 1 << 28, BRK_RANDOM_PAGES = 1 << 18, STACK_RANDOM_BYTES = 8192, SCRIPT_DEPTH = 5 };
@@ -59,13 +61,15 @@ static _Noreturn void die_not_found(const char *name)
 {
     static const char *const directories[] = {"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"};
     char path[PATH_MAX], buffer[PATH_MAX];
-    for (size_t i = 0; options.sysroot && !strchr(name, '/') && i < sizeof directories / sizeof *directories; i++) {
+    for (size_t i = 0; options.sysroot && !strchr(name, '/') && i < sizeof directories / sizeof *directories;
+         i++) {
         snprintf(path, sizeof path, "%s/%s", directories[i], name);
         if (sysroot_path(path, buffer) == buffer)
             die(STATUS_NOT_FOUND, "%s: no such file here; did you mean %s?", name, path);
     }
     if (options.sysroot && name[0] == '/')
-        die(STATUS_NOT_FOUND, "%s: no such file, neither below %s nor on this machine", name, options.sysroot);
+        die(STATUS_NOT_FOUND, "%s: no such file, neither below %s nor on this machine", name,
+            options.sysroot);
     die(STATUS_NOT_FOUND, "%s: no such file; give the path of an ARM64 program", name);
 }
 
@@ -77,7 +81,8 @@ static void open_program(struct program *program)
     if (stat(path, &st) < 0) {
         if (errno == ENOENT)
             die_not_found(program->name);
-        die(errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, "%s: %s", program->name, strerror(errno));
+        die(errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, "%s: %s", program->name,
+            strerror(errno));
     }
     if (S_ISDIR(st.st_mode))
         die(STATUS_CANNOT_RUN, "%s: is a directory, not a program", program->name);
@@ -93,7 +98,8 @@ static void open_program(struct program *program)
         die(STATUS_CANNOT_RUN, "%s: has no absolute path: %s", program->name, strerror(errno));
 }
 
-/* argv of the script's interpreter: itself, its argument if there is one, the script, the script's arguments. */
+/* argv of the script's interpreter: itself, its argument if there is one, the script, the script's arguments.
+ */
 static char *const *script_argv(const struct script *script, const struct program *program)
 {
     size_t argc = 0, n = 0;
@@ -154,10 +160,11 @@ static int open_interp(const char *interp, const char *program)
     if (errno != ENOENT)
         die(STATUS_CANNOT_RUN, "%s: its ELF interpreter %s: %s", program, path, strerror(errno));
     if (options.sysroot)
-        die(STATUS_NOT_FOUND, "%s: needs %s, which is not below %s: give the root of an ARM64 system with -L", program,
-            interp, options.sysroot);
+        die(STATUS_NOT_FOUND, "%s: needs %s, which is not below %s: give the root of an ARM64 system with -L",
+            program, interp, options.sysroot);
     die(STATUS_NOT_FOUND,
-        "%s: needs %s, which is not here: give the root of an ARM64 system with -L, such as -L /usr/aarch64-linux-gnu",
+        "%s: needs %s, which is not here: give the root of an ARM64 system with -L, such as -L "
+        "/usr/aarch64-linux-gnu",
         program, interp);
 }
 
@@ -222,8 +229,9 @@ static void make_stack(struct guest_image *image, const struct elf_file *elf, co
 {
     int status = stack_build(image, program->argv, envp, elf->phnum, randomness(STACK_RANDOM_BYTES));
     if (status == -E2BIG)
-        die(STATUS_CANNOT_RUN, "%s: its arguments and environment do not fit into a stack of %lu bytes (see -s)",
-            program->name, image->stack_high - image->stack_low);
+        die(STATUS_CANNOT_RUN,
+            "%s: its arguments and environment do not fit into a stack of %lu bytes (see -s)", program->name,
+            image->stack_high - image->stack_low);
     if (status)
         die(STATUS_CANNOT_RUN, "%s: no memory for its stack: %s (see -s)", program->name, strerror(-status));
 }
@@ -237,7 +245,8 @@ static void log_layout(const struct guest_image *image)
                "  interp     %#14lx\n"
                "  entry      %#14lx\n",
                image->path, image->start_code, image->end_code, image->start_data, image->end_data,
-               guest_brk(0), image->stack_low, image->stack_high, image->sp, image->interp_base, image->entry);
+               guest_brk(0), image->stack_low, image->stack_high, image->sp, image->interp_base,
+               image->entry);
 }
 
 void loader_load(struct guest_image *image, const char *path, char *const argv[], char *const envp[])

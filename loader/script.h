@@ -10,8 +10,8 @@ struct script {
     char argument[256]; /* everything after the interpreter, or empty */
 };
 
-/* Whether the open file is a script; then *script is its first line, read as the kernel does. A line without an
- * interpreter, or too long for the kernel, leaves interpreter empty. */
+/* Whether the open file is a script; then *script is its first line, read as the kernel does. A line without
+ * an interpreter, or too long for the kernel, leaves interpreter empty. */
 bool script_read(struct script *script, int fd);
 
 #endif

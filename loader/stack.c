@@ -134,7 +134,8 @@ static size_t fill_auxv(Elf64_auxv_t *auxv, const struct guest_image *image, uns
     }
 }
 
-int stack_build(struct guest_image *image, char *const argv[], char *const envp[], unsigned phnum, uint64_t slide)
+int stack_build(struct guest_image *image, char *const argv[], char *const envp[], unsigned phnum,
+                uint64_t slide)
 {
     int status = map_stack(image);
     if (status)
