@@ -17,13 +17,13 @@ own_flags = $$(sed -n 's,^// flags\(-$1\)\?: ,,p' $<)
 
 build/guest/arm64/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -w -static -pthread -o $@ $< $(call own_flags,arm64) -lm
+	$(ARM64_CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,arm64) -lm
 build/guest/arm64-dynamic/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -w -pthread -o $@ $< $(call own_flags,arm64) -lm
+	$(ARM64_CC) -O2 -w -D_GNU_SOURCE -pthread -o $@ $< $(call own_flags,arm64) -lm
 build/guest/amd64/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -w -static -pthread -o $@ $< $(call own_flags,amd64) -lm
+	$(CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,amd64) -lm
 
 GUEST := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
 ONLY  := $(patsubst tests/guest/%.c,%,$(shell grep -l '^// arm64-only' tests/guest/*.c 2>/dev/null))
