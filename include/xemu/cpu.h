@@ -67,7 +67,9 @@ struct cpu {
     volatile uint32_t stop; /* nonzero: engines return EXIT_SIGNAL at the next instruction boundary */
     uint64_t tpidr_el0;
     uint32_t fpcr;
-    uint32_t fpsr;         /* sticky bits that are not in MXCSR; read with fp_fpsr() */
+    uint32_t fpsr;         /* QC, and sticky bits that are not in mxcsr: read with fp_get_fpsr() */
+    uint32_t mxcsr;        /* guest rounding mode and sticky flags; in the host's MXCSR while an engine runs */
+    bool fp_host;          /* FPCR asks for nothing that SSE does otherwise (FZ, DN, AH ...) */
     uint64_t excl_addr;    /* exclusive monitor: address, or EXCL_NONE */
     uint64_t excl_val[2];
     uint32_t excl_size;    /* bytes: 1, 2, 4, 8, 16 */

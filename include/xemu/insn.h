@@ -1,0 +1,20 @@
+/* The decoded form of one A64 instruction, and what the table of encodings says about it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "a64_insn.h" /* made by isagen from frontend-arm64/a64.isa: enum a64_op, struct a64_insn */
+
+/*
+ * Decodes one word that stands at guest address pc. Total: every word gives a filled struct; op is
+ * A64_UNALLOCATED where the table has no row for the word. Fields that the row doesn't have are 0.
+ */
+void a64_decode(uint32_t word, uint64_t pc, struct a64_insn *in);
+
+/* The row's name, such as "ADD_I", and the feature that owns it, such as "FEAT_LSE". Never NULL. */
+const char *a64_name(enum a64_op op);
+const char *a64_feature(enum a64_op op);
+
+/* Does the table know the encoding while no meaning exists for it yet? */
+bool a64_is_todo(enum a64_op op);
