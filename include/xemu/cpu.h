@@ -67,7 +67,9 @@ struct cpu {
     volatile uint32_t stop; /* nonzero: engines return EXIT_SIGNAL at the next instruction boundary */
     uint64_t tpidr_el0;
     uint32_t fpcr;
-    uint32_t fpsr;         /* sticky bits that are not in MXCSR; read with fp_fpsr() */
+    uint32_t fpsr;         /* QC, and sticky bits that are not in mxcsr: read with fp_get_fpsr() */
+    uint32_t mxcsr;        /* guest rounding mode and sticky flags; in the host's MXCSR while an engine runs */
+    bool fp_host;          /* FPCR asks for nothing that SSE does otherwise (FZ, DN, AH ...) */
     uint64_t excl_addr;    /* exclusive monitor: address, or EXCL_NONE */
     uint64_t excl_val[2];
     uint32_t excl_size;    /* bytes: 1, 2, 4, 8, 16 */
@@ -81,6 +83,9 @@ struct cpu {
 };
 
 #define EXCL_NONE UINT64_MAX
+
+/* MIDR_EL1: implementer 0 (reserved for software), architecture by ID registers; /proc/cpuinfo says the same. */
+#define CPU_MIDR 0x000f0010u
 
 /* The cpu of the calling host thread; null outside guest threads. Readable in signal handlers. */
 extern __thread struct cpu *this_cpu __attribute__((tls_model("initial-exec")));

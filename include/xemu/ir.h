@@ -1,0 +1,88 @@
+/* The intermediate representation: a list of operations in SSA form, one guest block (later region) at a time.
+ * Integers are 64 bits wide; an operation of width 32 reads the low half of its operands and zero-extends its
+ * result. Vectors have a shape: lanes of 1 << esz bytes; lanes beyond the count are zero in a result. */
+#ifndef XEMU_IR_H
+#define XEMU_IR_H
+
+#include <xemu/exit.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum ir_type { IR_NONE, IR_INT, IR_VEC };
+
+/* Control operations; MARK starts the guest instruction at imm. A block ends with BRANCH, JUMP or STOP;
+ * BRANCH_IF goes on with the next operation when its condition is 0. */
+enum ir_op {
+#define ROW(kind, name) IR_##name,
+#include <xemu/ir_rows.h>
+#undef ROW
+    IR_const,     /* imm */
+    IR_mark,      /* imm: pc */
+    IR_branch,    /* imm: target */
+    IR_branch_if, /* arg 0: truth value; imm: target */
+    IR_jump,      /* arg 0: target; imm: enum branch_kind */
+    IR_stop,      /* imm: enum exit_reason, immediate << 8; pc is the marked instruction, or the next for EXIT_CODE */
+    IR_OP_COUNT
+};
+
+enum branch_kind { BRANCH_PLAIN, BRANCH_CALL, BRANCH_RETURN };
+
+enum ir_flags {
+    IR_PURE = 1,    /* may be folded, merged, moved and dropped */
+    IR_WIDTH = 2,   /* .w matters */
+    IR_SHAPE = 4,   /* .esz and .lanes matter */
+    IR_IMM = 8,     /* .imm matters */
+    IR_END = 16,    /* ends a block */
+};
+
+struct ir_op_info {
+    const char *name;
+    uint8_t result;   /* enum ir_type */
+    uint8_t args;     /* count */
+    uint8_t arg[3];   /* enum ir_type */
+    uint8_t flags;    /* enum ir_flags */
+};
+
+extern const struct ir_op_info ir_ops[IR_OP_COUNT];
+
+struct ir_insn {
+    uint8_t op;      /* enum ir_op */
+    uint8_t w;       /* 32 or 64 where IR_WIDTH, else 0 */
+    uint8_t esz;     /* log2 of a lane's bytes where IR_SHAPE */
+    uint8_t lanes;
+    uint16_t arg[3]; /* indices of earlier operations of the same block */
+    int64_t imm;
+};
+
+#define IR_MAX_INSNS 4096
+
+struct ir_block {
+    uint64_t pc;
+    unsigned count;
+    struct ir_insn insns[IR_MAX_INSNS];
+};
+
+/* Prints one operation a line, e.g. `%4 = add.32 %2, %3`, `%7 = fadd.d2 %5, %6`, `store %1, %4 #3`. */
+void ir_print(FILE *out, const struct ir_block *block);
+
+/* Reads what ir_print writes; `;` starts a comment. Returns 0, or the number of the first line in error with a
+ * message in error[size]. */
+int ir_parse(struct ir_block *block, const char *text, char *error, size_t size);
+
+/* Checks operand types and order, widths, shapes and the end of the block. Returns null, or what is wrong
+ * (static text) with the operation's index in *where. */
+const char *ir_verify(const struct ir_block *block, unsigned *where);
+
+struct cpu;
+
+/* The reference evaluator: runs a block on cpu, as engine_run() does. */
+enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block);
+
+/* Lifts up to max_insns instructions from guest memory at pc, ending at the first branch. The fetch may fault
+ * (fault.h). */
+void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns);
+
+#endif

@@ -1,0 +1,127 @@
+/* Guest memory as the engines access it. Base 0: a guest address is a host address, after the tag in its top
+ * byte is dropped. A fault is caught by fault_recover(): the engine's recovery point must be armed. */
+#ifndef XEMU_MEM_H
+#define XEMU_MEM_H
+
+#include <xemu/cpu.h>
+#include <xemu/fault.h>
+#include <xemu/guestmem.h>
+
+#include <signal.h>
+
+/* Guest memory is outside of what a sanitizer knows. */
+#define GUEST_ACCESS static inline __attribute__((unused, no_sanitize("address"), no_sanitize("thread")))
+
+enum atomic_op {
+    ATOMIC_ADD,
+    ATOMIC_CLR,
+    ATOMIC_EOR,
+    ATOMIC_SET,
+    ATOMIC_SMAX,
+    ATOMIC_SMIN,
+    ATOMIC_UMAX,
+    ATOMIC_UMIN,
+    ATOMIC_SWP
+};
+
+struct guest_u8 {
+    uint8_t v;
+} __attribute__((packed, may_alias));
+struct guest_u16 {
+    uint16_t v;
+} __attribute__((packed, may_alias));
+struct guest_u32 {
+    uint32_t v;
+} __attribute__((packed, may_alias));
+struct guest_u64 {
+    uint64_t v;
+} __attribute__((packed, may_alias));
+struct guest_vec {
+    __m128i v;
+} __attribute__((packed, may_alias));
+
+#define GUEST_AT(type, addr) ((volatile struct type *)guest_untag(addr))
+
+/* size: log2 of the bytes. Volatile: a load whose result nobody needs may still fault. */
+GUEST_ACCESS uint64_t mem_load(uint64_t addr, unsigned size)
+{
+    switch (size) {
+    case 0:
+        return GUEST_AT(guest_u8, addr)->v;
+    case 1:
+        return GUEST_AT(guest_u16, addr)->v;
+    case 2:
+        return GUEST_AT(guest_u32, addr)->v;
+    default:
+        return GUEST_AT(guest_u64, addr)->v;
+    }
+}
+
+GUEST_ACCESS void mem_store(uint64_t addr, unsigned size, uint64_t value)
+{
+    switch (size) {
+    case 0:
+        GUEST_AT(guest_u8, addr)->v = (uint8_t)value;
+        break;
+    case 1:
+        GUEST_AT(guest_u16, addr)->v = (uint16_t)value;
+        break;
+    case 2:
+        GUEST_AT(guest_u32, addr)->v = (uint32_t)value;
+        break;
+    default:
+        GUEST_AT(guest_u64, addr)->v = value;
+        break;
+    }
+}
+
+GUEST_ACCESS union vec mem_load_vec(uint64_t addr, unsigned size)
+{
+    union vec r = {0};
+    if (size == 4)
+        _mm_store_si128((__m128i *)&r, _mm_loadu_si128((const __m128i *)guest_untag(addr)));
+    else
+        r.d[0] = mem_load(addr, size);
+    return r;
+}
+
+GUEST_ACCESS void mem_store_vec(uint64_t addr, unsigned size, union vec value)
+{
+    if (size == 4)
+        _mm_storeu_si128((__m128i *)guest_untag(addr), _mm_load_si128((const __m128i *)&value));
+    else
+        mem_store(addr, size, value.d[0]);
+}
+
+/* Ordered and atomic accesses fault when not aligned to their size (Arm ARM B2.5). They return through the
+ * recovery point then. */
+uint64_t mem_load_acquire(struct cpu *cpu, uint64_t addr, unsigned size);
+void mem_store_release(struct cpu *cpu, uint64_t addr, unsigned size, uint64_t value);
+uint64_t mem_load_exclusive(struct cpu *cpu, uint64_t addr, unsigned size);
+uint64_t mem_store_exclusive(struct cpu *cpu, uint64_t addr, unsigned size, uint64_t value);
+union vec mem_load_exclusive_pair(struct cpu *cpu, uint64_t addr);
+uint64_t mem_store_exclusive_pair(struct cpu *cpu, uint64_t addr, union vec value);
+uint64_t mem_atomic(struct cpu *cpu, uint64_t addr, unsigned size, enum atomic_op op, uint64_t value);
+uint64_t mem_compare_and_swap(struct cpu *cpu, uint64_t addr, unsigned size, uint64_t expected, uint64_t value);
+union vec mem_compare_and_swap_pair(struct cpu *cpu, uint64_t addr, union vec expected, union vec value);
+
+/* DMB, DSB and ISB with this CRm: loads only (xx01) and stores only (xx10) need nothing under x86-TSO. */
+static inline void mem_barrier(unsigned crm)
+{
+    if ((crm & 3) == 3)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* DC ZVA: 64 bytes, aligned downwards. */
+#define ZVA_BYTES 64
+void mem_zero_block(uint64_t addr);
+
+/* IC IVAU: the 64-byte line of addr. */
+void mem_code_changed(struct cpu *cpu, uint64_t addr);
+
+/* MRS and MSR of a register that sysreg_known() accepts; reg is op0:op1:CRn:CRm:op2. */
+uint64_t sysreg_read(struct cpu *cpu, unsigned reg);
+void sysreg_write(struct cpu *cpu, unsigned reg, uint64_t value);
+bool sysreg_known(unsigned reg, bool write);
+
+#endif
