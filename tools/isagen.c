@@ -417,13 +417,14 @@ static bool is_first_with_meaning(int i)
 static void write_rows(FILE *out)
 {
     static const char *const macros[] = { "A64_ROW(NAME, MEANING, FEATURE, TODO)", "A64_SEM(MEANING)",
-                                          "A64_HAS_SF(NAME)" };
+                                          "A64_HAS_SF(NAME)", "A64_BITS(NAME, MASK, VALUE)",
+                                          "A64_FIELD(NAME)" };
     fprintf(out, "/* Made by isagen from %s. Define what you need of:\n", path);
     fprintf(out, "   A64_ROW once per row, A64_SEM once per meaning that a row without !todo has,\n");
-    fprintf(out, "   A64_HAS_SF once per row whose operation has a width in sf. */\n");
-    for (int i = 0; i < 3; i++)
-        fprintf(out, "#ifndef A64_%.*s\n#define %s\n#endif\n", (int)strcspn(macros[i] + 4, "("), macros[i] + 4,
-                macros[i]);
+    fprintf(out, "   A64_HAS_SF once per row whose operation has a width in sf,\n");
+    fprintf(out, "   A64_BITS once per row: its fixed bits, A64_FIELD once per field of struct a64_insn. */\n");
+    for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
+        fprintf(out, "#ifndef %.*s\n#define %s\n#endif\n", (int)strcspn(macros[i], "("), macros[i], macros[i]);
     for (int i = 0; i < row_count; i++)
         fprintf(out, "A64_ROW(%s, %s, %s, %d)\n", rows[i].name, rows[i].meaning, rows[i].feature, rows[i].todo);
     for (int i = 0; i < row_count; i++)
@@ -432,7 +433,12 @@ static void write_rows(FILE *out)
     for (int i = 0; i < row_count; i++)
         if (find_field(&rows[i], "sf", 2))
             fprintf(out, "A64_HAS_SF(%s)\n", rows[i].name);
-    fprintf(out, "#undef A64_ROW\n#undef A64_SEM\n#undef A64_HAS_SF\n");
+    for (int i = 0; i < row_count; i++)
+        fprintf(out, "A64_BITS(%s, 0x%08x, 0x%08x)\n", rows[i].name, rows[i].mask, rows[i].value);
+    for (int i = 0; i < slot_count; i++)
+        fprintf(out, "A64_FIELD(%s)\n", slots[i].name);
+    for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
+        fprintf(out, "#undef %.*s\n", (int)strcspn(macros[i], "("), macros[i]);
 }
 
 /* ---- a64_decode.inc ---- */
