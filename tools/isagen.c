@@ -5,7 +5,9 @@
  * a64_decode.inc (the decoder: a tree of switches). The notation is described at the top of a64.isa.
  * Every mistake in the table is reported as file:line: what; then nothing is written and the exit code is 1.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include <xemu/fp.h>
 
 /* `lanes` numbers of format `from`, from lane 0 of a, converted to format `to`. */
-static inline union vec eval_fcvt(struct cpu *cpu, union vec a, unsigned to, unsigned lanes, unsigned from,
+static inline union vec simd_fcvt(struct cpu *cpu, union vec a, unsigned to, unsigned lanes, unsigned from,
                                   enum fp_rounding rounding)
 {
     union vec r = {0};
