@@ -25,6 +25,16 @@ static inline bool log_on(enum log_item item) { return __builtin_expect((log_mas
 /* One write(2) per call, to the log file (-D) or stderr; async-signal-safe for plain formats. */
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Switches on the comma-separated items of -d; `help` lists them and exits. Returns null, or what is wrong. */
+const char *log_select(const char *list);
+
+/* Where log_printf() writes, and where lines of --strace belong: for code that formats by itself. Opened when
+ * first used, anew after fork() if the name has %d. They are xemu's own: the guest must not see or close what
+ * log_owns_fd() tells. */
+int log_fd(void);
+int log_strace_fd(void);
+bool log_owns_fd(int fd);
+
 /* The environment failed or the user erred: prints "xemu: <message>" to stderr and exits with `status`
  * (126 found but cannot be run, 127 not found, 1 and 2 otherwise as a shell or getopt would). */
 _Noreturn void die(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,74 @@
+# Builds xemu: `make demo` shows it at work, `make test` proves it, `make help` lists the rest.
+VERSION := 0.1.0
+MODE    ?= rel
+PREFIX  ?= /usr/local
+B       := build/$(MODE)
+
+MODE_rel   := -O2 -g
+MODE_dbg   := -O0 -g3
+MODE_asan  := -O1 -g -fno-omit-frame-pointer -fsanitize=address
+MODE_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
+MODE_tsan  := -O1 -g -fsanitize=thread
+MODE_cov   := -O0 -g --coverage
+ifndef MODE_$(MODE)
+$(error MODE=$(MODE) is none of rel dbg asan ubsan tsan cov)
+endif
+
+CFLAGS   ?= $(MODE_$(MODE))
+WARN     := -Wall -Wextra -Werror
+CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE -DXEMU_VERSION='"$(VERSION)"'
+COMPILE   = $(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+
+# A *_dynamic.c goes only into xemu, a *_static.c only into xemu-static, everything else into both.
+SRC  := $(wildcard $(foreach d,core frontend-arm64 jit backend-x86_64 syscall loader,$d/*.c $d/*.S))
+HOST := $(wildcard hostlib/*.c)
+OBJ  := $(addprefix $B/,$(addsuffix .o,$(filter-out %_dynamic.c %_static.c,$(SRC))))
+DYN  := $(addprefix $B/,$(addsuffix .o,$(filter %_dynamic.c,$(SRC)) $(HOST)))
+STAT := $(addprefix $B/,$(addsuffix .o,$(filter %_static.c,$(SRC))))
+GEN  := $(addprefix $B/gen/,a64_insn.h a64_rows.inc a64_decode.inc)
+TOOL := $(patsubst %.c,$B/%,$(wildcard tools/*.c))
+BIN  := $B/xemu $(if $(filter rel dbg,$(MODE)),$B/xemu-static)
+
+.PHONY: all demo install uninstall clean help
+all: $(BIN) $(TOOL) $B/xemu.1 ## build xemu, xemu-static, the tools and the man page
+
+$B/xemu: $(OBJ) $(DYN)
+	$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lelf -ldl -lm
+
+# Static-PIE: the kernel loads it high, so that the guest finds its own low addresses free.
+$B/xemu-static: $(OBJ) $(STAT)
+	$(CC) $(CFLAGS) -static-pie -o $@ $^ $(LDFLAGS) -lelf -lz -lcapstone -lm
+
+$B/%.c.o: %.c Makefile | $(GEN)
+	@mkdir -p $(@D)
+	$(COMPILE)
+$B/%.S.o: %.S Makefile
+	@mkdir -p $(@D)
+	$(COMPILE)
+$B/tools/%: tools/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< -lm
+$(GEN) &: frontend-arm64/a64.isa $B/tools/isagen
+	@mkdir -p $B/gen
+	$B/tools/isagen $< $B/gen
+$B/xemu.1: $B/xemu
+	$< --help=man >$@
+
+demo: ## fetch real ARM64 programs and run them under xemu
+	tools/setup.sh demo
+	$(MAKE) $B/xemu
+	tools/demo.sh $B/xemu
+
+install: all ## install into PREFIX (/usr/local)
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BIN)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $B/xemu.1
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BIN))) $(DESTDIR)$(PREFIX)/share/man/man1/xemu.1
+clean: ## remove everything that was built; fetched packages stay
+	rm -rf $(filter-out build/packages,$(wildcard build/*))
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@echo '  MODE=rel|dbg|asan|ubsan|tsan|cov chooses the build tree, build/MODE'
+
+include tests/tests.mk benchmarks/bench.mk
+-include $(patsubst %.o,%.d,$(OBJ) $(DYN) $(STAT)) $(addsuffix .d,$(TOOL))

@@ -1,0 +1,7 @@
+// dynamic
+#include <stdio.h>
+int main(void)
+{
+    puts("Hello, world");
+    return 3;
+}

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Runs test suites: tests/run.sh MODE [SUITE...]      ("long" stands for the long ones)
+#
+# A suite is an executable tests/SUITE/run (long: tests/SUITE/run-long). It finds the emulator in $XEMU and the
+# build tree in $BUILD and prints a line for each test, everything else goes to stderr:
+#
+#   ok NAME            not ok NAME: what went wrong            skip NAME: why
+#
+# Shown are the lines that are not ok, a line for each suite, and the totals at the end.
+set -eu
+
+cd "$(dirname "$0")/.."
+mode=$1
+shift
+export BUILD="$PWD/build/$mode" MODE="$mode"
+export XEMU="${XEMU:-$BUILD/xemu}"
+export PATH="$PWD/tests/lib:$PATH"
+ulimit -c 0
+logs=$BUILD/test-logs
+mkdir -p "$logs"
+
+runner=run
+if [ "${1-}" = long ]; then
+    runner=run-long
+    shift
+fi
+if [ $# = 0 ]; then
+    # The quick ones first: who broke something wants to know soon.
+    for suite in unit cli vectors guest real $(cd tests && echo */); do
+        case " $* " in *" ${suite%/} "*) continue ;; esac
+        [ ! -x "tests/${suite%/}/$runner" ] || set -- "$@" "${suite%/}"
+    done
+fi
+
+# Programs under test must not see what the one who runs the tests has set.
+for variable in $(env | sed -n 's/^\(XEMU_[A-Z_]*\)=.*/\1/p'); do
+    [ "$variable" = XEMU_ENGINE ] || unset "$variable"
+done
+
+for suite in "$@"; do
+    status=0
+    "tests/$suite/$runner" 2>"$logs/$suite.err" </dev/null || status=$?
+    [ $status = 0 ] || echo "not ok $suite suite: it ended with status $status, see $logs/$suite.err"
+    echo "end $suite"
+done | awk -v log_file="$logs/results" '
+    BEGIN { start = now() }
+    function now(   t) { "date +%s" | getline t; close("date +%s"); return t }
+    { print > log_file }
+    /^ok /     { ok++ }
+    /^skip /   { skipped++; if (++shown[$0] == 1) print }
+    /^not ok / { failed++; print; fflush() }
+    /^end / {
+        printf "%s: %d passed, %d failed, %d skipped (%d s)\n", $2, ok, failed, skipped, now() - start
+        fflush()
+        all_ok += ok; all_failed += failed; all_skipped += skipped
+        ok = failed = skipped = 0
+        start = now()
+    }
+    END {
+        printf "%d passed, %d failed, %d skipped\n", all_ok, all_failed, all_skipped
+        exit all_failed > 0 || all_ok == 0
+    }'
