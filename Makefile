@@ -16,7 +16,7 @@ endif
 
 CFLAGS   ?= $(MODE_$(MODE))
 WARN     := -Wall -Wextra -Werror
-CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE -DXEMU_VERSION='"$(VERSION)"'
+CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"'
 COMPILE   = $(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
 # A *_dynamic.c goes only into xemu, a *_static.c only into xemu-static, everything else into both.

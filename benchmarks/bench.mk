@@ -10,7 +10,7 @@ build/bench/amd64/%: benchmarks/kernels/%.c benchmarks/kernel.h
 	$(CC) -O2 -Wall -Wextra -Werror -I benchmarks -static -pthread -o $@ $< $(call own_flags,amd64) -lm
 build/bench/bench: benchmarks/bench.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -O2 $(WARN) -D_GNU_SOURCE -o $@ $< -lm
+	$(CC) -std=gnu17 -O2 $(WARN) -D_GNU_SOURCE= -o $@ $< -lm
 
 .PHONY: bench kernels
 kernels: $(KERNELS:%=build/bench/arm64/%) $(KERNELS:%=build/bench/amd64/%) build/bench/bench

@@ -10,19 +10,37 @@ static const struct {
     char name[16], feature[20];
     bool todo;
 } rows[A64_OP_COUNT] = {
-    [A64_UNALLOCATED] = {"UNALLOCATED", "FEAT_BASE", false},
-#define A64_ROW(NAME, MEANING, FEATURE, TODO) [A64_##NAME] = {#NAME, #FEATURE, TODO},
+    [A64_UNALLOCATED] = { "UNALLOCATED", "FEAT_BASE", false },
+#define A64_ROW(NAME, MEANING, FEATURE, TODO) [A64_##NAME] = { #NAME, #FEATURE, TODO },
 #include "a64_rows.inc"
 };
 
 void a64_decode(uint32_t word, uint64_t pc, struct a64_insn *in)
 {
-    *in = (struct a64_insn){.pc = pc, .word = word};
+    *in = (struct a64_insn){ .pc = pc, .word = word };
     in->op = (uint16_t)decode_word(word, in);
 }
 
-const char *a64_name(enum a64_op op) { return rows[op < A64_OP_COUNT ? op : A64_UNALLOCATED].name; }
+const char *a64_name(enum a64_op op)
+{
+    return rows[op < A64_OP_COUNT ? op : A64_UNALLOCATED].name;
+}
 
-const char *a64_feature(enum a64_op op) { return rows[op < A64_OP_COUNT ? op : A64_UNALLOCATED].feature; }
+const char *a64_feature(enum a64_op op)
+{
+    return rows[op < A64_OP_COUNT ? op : A64_UNALLOCATED].feature;
+}
 
-bool a64_is_todo(enum a64_op op) { return op < A64_OP_COUNT && rows[op].todo; }
+bool a64_is_todo(enum a64_op op)
+{
+    return op < A64_OP_COUNT && rows[op].todo;
+}
+
+bool a64_has_sf(enum a64_op op)
+{
+    static const bool has_sf[A64_OP_COUNT] = {
+#define A64_HAS_SF(NAME) [A64_##NAME] = true,
+#include "a64_rows.inc"
+    };
+    return op < A64_OP_COUNT && has_sf[op];
+}

@@ -6,6 +6,7 @@
 
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
+#include <xemu/trace.h>
 
 #include <errno.h>
 #include <stdatomic.h>

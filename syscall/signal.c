@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "handlers.h"
+#include "signal_wait.h"
 #include "strace.h"
 #include "task.h"
 
@@ -62,12 +63,14 @@ static struct arm64_sigaction take_action(struct task *task, int signo)
     return action;
 }
 
-static int64_t set_action(struct task *task, int signo, const struct arm64_sigaction *action)
+static int64_t exchange_action(struct task *task, int signo, const struct arm64_sigaction *new,
+                               struct arm64_sigaction *old)
 {
     pthread_mutex_lock(&task->sighand->lock);
-    int64_t result = signal_mirror(signo, action);
-    if (result == 0)
-        task->sighand->action[signo] = *action;
+    *old = task->sighand->action[signo];
+    int64_t result = new ? signal_mirror(signo, new) : 0;
+    if (new && result == 0)
+        task->sighand->action[signo] = *new;
     pthread_mutex_unlock(&task->sighand->lock);
     return result;
 }
@@ -81,7 +84,7 @@ static void drop_if_ignored(struct task *task, int signo, const struct arm64_sig
 
 int64_t sys_rt_sigaction(struct cpu *cpu, const uint64_t args[6])
 {
-    struct arm64_sigaction action, old;
+    struct arm64_sigaction action = {0}, old;
     int signo = (int)args[0];
     if (args[3] != SIGSET_SIZE)
         return -EINVAL;
@@ -89,14 +92,12 @@ int64_t sys_rt_sigaction(struct cpu *cpu, const uint64_t args[6])
         return -EFAULT;
     if (signo < 1 || signo > NSIG64 || (args[1] && (SIGBIT(signo) & UNBLOCKABLE)))
         return -EINVAL;
-    old = get_action(cpu->task, signo);
-    if (args[1]) {
-        action.mask &= ~UNBLOCKABLE;
-        int64_t result = set_action(cpu->task, signo, &action);
-        if (result)
-            return result;
+    action.mask &= ~UNBLOCKABLE;
+    int64_t result = exchange_action(cpu->task, signo, args[1] ? &action : NULL, &old);
+    if (result)
+        return result;
+    if (args[1])
         drop_if_ignored(cpu->task, signo, &action);
-    }
     return args[2] ? guest_copy_out(args[2], &old, sizeof old) : 0;
 }
 
@@ -285,17 +286,17 @@ void sys_deliver_signals(struct cpu *cpu)
     siginfo_t info;
     while (cpu->stop) {
         cpu->stop = 0;
-        bool held = task->async.full || (signal_sync_pending(task) && signal_hold(cpu));
-        if (held && task->async.full) {
+        if (!task->async.full && !signal_hold(cpu))
+            continue; /* one came just now and closed the mask */
+        if (task->async.full) {
             info = task->async.info;
             task->async.full = false;
             deliver(cpu, &info);
         }
-        while (held && signal_take_sync(task, ~deliverable_mask(task), &info))
+        while (signal_take_sync(task, ~deliverable_mask(task), &info))
             deliver(cpu, &info);
         task->suspended = false;
-        if (held)
-            signal_release(task);
+        signal_release(task);
     }
 }
 

@@ -167,7 +167,7 @@ static void restore(struct cpu *cpu, const struct arm64_ucontext *uc, const stru
 
 static int64_t bad_frame(struct cpu *cpu)
 {
-    sys_force_signal(cpu, SIGSEGV, SEGV_MAPERR, cpu->x[31], 0);
+    sys_force_signal(cpu, SIGSEGV, SEGV_ACCERR, cpu->x[31], 0);
     return RESULT_NONE;
 }
 

@@ -65,9 +65,11 @@ static void on_sync(int signo, siginfo_t *info, void *ucontext)
     if (fault_recover(signo, info, ucontext))
         return;
     struct cpu *cpu = this_cpu;
-    if (!cpu || info->si_code > 0)
+    if (info->si_code > 0)
         panic("signal %d (code %d) at host address %p, accessing %p", signo, info->si_code,
               (void *)((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP], info->si_addr);
+    if (!cpu)
+        return; /* sent to a thread that is just ending */
     struct pending *slot = &cpu->task->sync[sync_index(signo)];
     if (slot->full)
         return; /* standard signals don't queue */
@@ -81,7 +83,7 @@ static void on_sync(int signo, siginfo_t *info, void *ucontext)
 
 static int64_t host_sigaction(int signo, const struct host_sigaction *action)
 {
-    return HOST_CALL(SYS_rt_sigaction, (uint64_t)signo, (uint64_t)action, 0, 8);
+    return host_raw(SYS_rt_sigaction, (uint64_t)signo, (uint64_t)action, 0, 8);
 }
 
 static uint64_t inherited_handler(int signo)
@@ -126,7 +128,7 @@ static void set_mask(uint64_t mask)
 bool signal_hold(struct cpu *cpu)
 {
     uint64_t mask = ~SYNC_SIGNALS;
-    (void)cpu;
+    (void)cpu; /* this_cpu, which host_call() asks */
     return HOST_CALL(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof mask) != RESULT_RESTART;
 }
 
@@ -169,7 +171,7 @@ void signal_default(struct task *task, const siginfo_t *info)
 {
     struct host_sigaction plain = {0};
     int signo = info->si_signo;
-    host_raw(SYS_rt_sigaction, (uint64_t)signo, (uint64_t)&plain, 0, 8);
+    host_sigaction(signo, &plain);
     queue_to_self(info);
     set_mask(~SIGBIT(signo)); /* here a signal that terminates does */
     set_mask(~SYNC_SIGNALS);
@@ -186,19 +188,20 @@ void signal_before_exec(struct task *task)
         if (task->sync[i].full)
             queue_to_self(&task->sync[i].info);
         if (task->sighand->action[signo].handler == (uint64_t)SIG_IGN)
-            host_raw(SYS_rt_sigaction, (uint64_t)signo, (uint64_t)&ignore, 0, 8);
+            host_sigaction(signo, &ignore);
     }
     set_mask(task->sigmask);
 }
 
 void signal_after_failed_exec(struct task *task)
 {
+    set_mask(~SYNC_SIGNALS);
     for (int i = 0; i < 5; i++) {
-        struct host_sigaction host = mirror_of(sync_signals[i], &task->sighand->action[sync_signals[i]]);
-        host_raw(SYS_rt_sigaction, (uint64_t)sync_signals[i], (uint64_t)&host, 0, 8);
+        signal_mirror(sync_signals[i], &task->sighand->action[sync_signals[i]]);
         task->sync[i].full = false; /* back in the kernel's queue, from where it comes again */
     }
-    signal_release(task);
+    if (!task->async.full)
+        signal_release(task);
 }
 
 /* ---- start ---- */
@@ -215,10 +218,8 @@ void signal_init(struct task *task)
     for (int signo = 1; signo <= NSIG64; signo++) {
         struct arm64_sigaction *action = &task->sighand->action[signo];
         *action = (struct arm64_sigaction){.handler = inherited_handler(signo)};
-        if (!(SIGBIT(signo) & SYNC_SIGNALS))
-            continue;
-        struct host_sigaction host = mirror_of(signo, action);
-        host_raw(SYS_rt_sigaction, (uint64_t)signo, (uint64_t)&host, 0, 8);
+        if (SIGBIT(signo) & SYNC_SIGNALS)
+            signal_mirror(signo, action);
     }
     signal_release(task);
 }

@@ -45,11 +45,10 @@ struct task {
     struct arm64_stack altstack;
     uint64_t fault_address, fault_esr; /* of the last synchronous fault, for the frames */
 
-    /* Set in a thread that guest code made; null in the first thread of a process. */
-    struct thread_block *block;
-    jmp_buf leave;           /* back to the start routine, which ends the host thread */
-    void *exec_scratch;      /* memory of an execve that may succeed in a vfork child: the parent frees it */
-    size_t exec_scratch_size;
+    struct thread_block *block; /* of a thread that guest code made; null in the first one */
+    jmp_buf leave;              /* back to the start routine, which ends the host thread */
+    bool vfork_child;           /* a process that runs in its suspended parent's memory and thread */
+    void *exec_scratch;         /* an execve's memory: if it succeeds in a vfork child, the parent frees it */
 };
 
 /* The facts of the image for this process. */
@@ -67,7 +66,7 @@ void signal_init(struct task *task);
 /* Gives the calling host thread its alternate stack for host handlers. */
 void signal_thread_init(void *altstack, size_t size);
 
-/* Mirrors the guest's action for signo into the host's disposition. Returns 0, RESULT_RESTART or -errno. */
+/* Mirrors the guest's action for signo into the host's disposition. Returns 0 or -errno. */
 int64_t signal_mirror(int signo, const struct arm64_sigaction *action);
 
 /* Closes the host's mask for all but the synchronous signals, so that the slots don't change; false when a signal
@@ -99,30 +98,37 @@ void sighand_drop(struct sighand *sighand);
 
 /* ---- processes and threads ---- */
 
-/* clone with the meaning of clone3's arguments. */
-int64_t clone_task(struct cpu *cpu, const struct clone_args64 *args, const uint64_t *host_clone3, uint64_t size);
+enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
 
-/* Starts a host thread with a copy of *cpu that continues as a new guest thread (thread.c). */
+/* Starts a host thread with a copy of *cpu that goes on as a new guest thread. The new tid, -errno or
+ * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
-_Noreturn void thread_exit(struct cpu *cpu, int status);
-void threads_fork_prepare(void);
-void threads_fork_done(bool child);
-bool threads_only_one(void);
+
+/* Around fork, in the thread that forks; `child` in the new process. Every lock of this folder and of guest memory
+ * is held meanwhile, so that none can hang the child. */
+void threads_fork_prepare(struct task *task);
+void threads_fork_done(struct task *task, bool child);
+void ipc_fork_prepare(void);
+void ipc_fork_done(void);
 
 /* A cpu and task for a new guest thread or process, copied from *cpu; null when out of memory. */
 struct cpu *task_copy(const struct cpu *cpu, bool share_sighand);
 void task_free(struct cpu *cpu);
 
-/* A host stack for a thread or vfork child: usable part and alternate stack. */
+/* A host stack for a thread or a vfork child, with an alternate stack for its host signal handlers. */
 struct thread_block {
     struct thread_block *next;
-    int tid; /* whose it was or is; free for others when the kernel doesn't know it any more */
-    bool left;
-    void *stack, *altstack;
-    size_t stack_size, altstack_size;
+    bool left; /* nobody needs it as soon as thread `tid` is gone from the kernel */
+    int tid;
+    void *base, *stack, *altstack;
 };
-struct thread_block *thread_block_get(void);
-void thread_block_put(struct thread_block *block);
+enum { NO_TID = INT32_MAX }; /* a tid that never exists */
+struct thread_block *thread_block_get(void); /* null when out of memory */
+void thread_block_put(struct thread_block *block, int tid);
+void *thread_block_top(struct thread_block *block);
+
+/* Started from a descriptor because the program has no path: keeps that for /proc/self/exe (exec.c). */
+void exec_adopt_program(void);
 
 /* ---- descriptors of xemu's own ---- */
 
@@ -134,6 +140,7 @@ bool is_own_fd(uint64_t fd);
 /* A descriptor of xemu's program, kept once /proc may vanish; -1: /proc/self/exe will do. */
 int self_exe_fd(void);
 void self_exe_pin(void);
+void self_exe_adopt(void);
 
 /* ---- system call table ---- */
 

@@ -11,6 +11,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* C leaves open in which order arguments are evaluated: a call and its errno need a statement each. */
+static void result(const char *what, long value)
+{
+    printf("%s %ld %s\n", what, value, value < 0 ? strerror(errno) : "");
+}
+
 static void show(const char *path)
 {
     struct stat st;
@@ -47,17 +53,19 @@ int main(void)
     umask(022);
     int fd = open("a", O_RDWR | O_CREAT | O_EXCL, 0644);
     printf("write %zd\n", write(fd, "hello world\n", 12));
-    printf("pread %zd %.5s\n", pread(fd, buffer, 5, 6), buffer);
-    printf("seek %ld %ld\n", (long)lseek(fd, -6, SEEK_END), (long)lseek(fd, 0, SEEK_CUR));
+    result("pread", pread(fd, buffer, 5, 6));
+    puts(buffer);
+    result("seek", lseek(fd, -6, SEEK_END));
+    result("seek", lseek(fd, 0, SEEK_CUR));
     struct iovec parts[2] = {{"one ", 4}, {"two\n", 4}};
     printf("writev %zd\n", writev(fd, parts, 2));
     printf("truncate %d\n", ftruncate(fd, 10));
     show("a");
-    printf("again %d %s\n", open("a", O_CREAT | O_EXCL, 0644), strerror(errno));
-    printf("directory %d %s\n", open("a", O_DIRECTORY), strerror(errno));
-    printf("missing %d %s\n", open("b", O_RDONLY), strerror(errno));
+    result("again", open("a", O_CREAT | O_EXCL, 0644));
+    result("directory", open("a", O_DIRECTORY));
+    result("missing", open("b", O_RDONLY));
     symlink("a", "link");
-    printf("nofollow %d %s\n", open("link", O_NOFOLLOW), strerror(errno));
+    result("nofollow", open("link", O_NOFOLLOW));
     printf("readlink %zd\n", readlink("link", buffer, sizeof buffer));
     link("a", "hard");
     show("a");
@@ -65,7 +73,7 @@ int main(void)
     mkdir("d", 0755);
     mkdir("d/e", 0700);
     list(".");
-    printf("rmdir %d %s\n", rmdir("d"), strerror(errno));
+    result("rmdir", rmdir("d"));
     rename("hard", "d/moved");
     list("d");
     chdir("d");
@@ -87,7 +95,8 @@ int main(void)
     struct flock lock = {.l_type = F_WRLCK, .l_len = 5};
     printf("lock %d\n", fcntl(fd, F_SETLK, &lock));
     struct statvfs vfs;
-    printf("statvfs %d, names %lu\n", statvfs(".", &vfs), vfs.f_namemax);
+    result("statvfs", statvfs(".", &vfs));
+    printf("names %lu\n", vfs.f_namemax);
     FILE *stream = fopen("text", "w+");
     for (int i = 0; i < 5000; i++)
         fprintf(stream, "line %d\n", i);
@@ -96,6 +105,7 @@ int main(void)
     while (fgets(buffer, sizeof buffer, stream))
         lines++;
     printf("lines %d, last %s", lines, buffer);
-    printf("close %d, bad close %d %s\n", close(fd), close(fd), strerror(errno));
-    printf("bad pointer %zd %s\n", write(copy, (void *)16, 5), strerror(errno));
+    result("close", close(fd));
+    result("bad close", close(fd));
+    result("bad pointer", write(copy, (void *)16, 5));
 }

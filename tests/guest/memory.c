@@ -10,6 +10,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* C leaves open in which order arguments are evaluated: a call and its errno need a statement each. */
+static void result(const char *what, long value)
+{
+    printf("%s %ld %s\n", what, value, value < 0 ? strerror(errno) : "");
+}
+
 static unsigned long checksum = 1;
 
 static void mix(const void *data, size_t size)
@@ -31,13 +37,13 @@ static void mappings(void)
     strcpy(a + 20000, "kept");
     char *b = mremap(a, 65536, 1 << 20, MREMAP_MAYMOVE);
     printf("mremap: %s, %d\n", b + 20000, b[1 << 19]);
-    printf("munmap in the middle %d, unaligned %d %s\n", munmap(b + 8192, 4096), munmap(b + 1, 4096), strerror(errno));
+    result("munmap in the middle", munmap(b + 8192, 4096));
+    result("unaligned", munmap(b + 1, 4096));
     char *c = mmap(b + 8192, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     printf("fixed in the hole %d\n", c == b + 8192);
-    c = mmap(b, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    printf("no replacement %d %s\n", c == MAP_FAILED, strerror(errno));
-    printf("mprotect %d, of nothing %d %s\n", mprotect(b, 4096, PROT_READ), mprotect((void *)4096, 4096, PROT_READ),
-           strerror(errno));
+    result("no replacement", (long)mmap(b, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+    result("mprotect", mprotect(b, 4096, PROT_READ));
+    result("mprotect of nothing", mprotect((void *)4096, 4096, PROT_READ));
     int fd = open("mapped", O_RDWR | O_CREAT, 0644);
     ftruncate(fd, 10000);
     char *shared = mmap(NULL, 10000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -47,9 +53,10 @@ static void mappings(void)
     private[5000 - 4096] = 'T';
     char text[20] = "";
     pread(fd, text, 16, 5000);
-    printf("file has %s, msync %d\n", text, msync(shared, 10000, MS_SYNC));
-    printf("bad length %d, bad offset %d\n", mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED,
-           mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 100) == MAP_FAILED);
+    printf("file has %s\n", text);
+    result("msync", msync(shared, 10000, MS_SYNC));
+    result("bad length", (long)mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    result("bad offset", (long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 100));
     unsigned char resident[4] = {0};
     printf("mincore %d, madvise %d\n", mincore(b, 16384, resident), madvise(b, 4096, MADV_DONTNEED));
 }

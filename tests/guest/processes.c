@@ -12,6 +12,12 @@
 
 extern char **environ;
 
+/* C leaves open in which order arguments are evaluated: a call and its errno need a statement each. */
+static void result(const char *what, long value)
+{
+    printf("%s %ld %s\n", what, value, value < 0 ? strerror(errno) : "");
+}
+
 static int run(char *const argv[], char *const envp[])
 {
     int status;
@@ -54,14 +60,14 @@ static void script(const char *self)
     waitpid(child, &status, 0);
     printf("script ended with %d\n", WEXITSTATUS(status));
     chmod("script", 0644);
-    printf("no permission %d %s\n", execve("script", argv, envp), strerror(errno));
-    printf("nothing there %d %s\n", execve("nothing", argv, envp), strerror(errno));
-    printf("a directory %d %s\n", execve(".", argv, envp), strerror(errno));
+    result("no permission", execve("script", argv, envp));
+    result("nothing there", execve("nothing", argv, envp));
+    result("a directory", execve(".", argv, envp));
     file = fopen("text", "w");
     fputs("no program", file);
     fclose(file);
     chmod("text", 0755);
-    printf("no program %d %s\n", execve("text", argv, envp), strerror(errno));
+    result("no program", execve("text", argv, envp));
 }
 
 int main(int argc, char **argv)

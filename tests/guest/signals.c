@@ -95,7 +95,7 @@ static void interrupted_read(int flags)
 static void segv_jump(void)
 {
     install(SIGSEGV, jumping, SA_NODEFER);
-    for (int i = 0; i < 3; i++) {
+    for (volatile int i = 0; i < 3; i++) {
         int got = sigsetjmp(jump, 1);
         if (!got)
             *(volatile int *)8 = 1;

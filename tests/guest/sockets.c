@@ -14,6 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* C leaves open in which order arguments are evaluated: a call and its errno need a statement each. */
+static void result(const char *what, long value)
+{
+    printf("%s %ld %s\n", what, value, value < 0 ? strerror(errno) : "");
+}
+
 static void tcp(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -38,14 +44,16 @@ static void tcp(void)
     socklen_t peer_size = sizeof peer;
     int connection = accept4(server, (struct sockaddr *)&peer, &peer_size, SOCK_CLOEXEC);
     printf("peer %s, ", inet_ntoa(peer.sin_addr));
-    printf("server got %zd %s\n", recv(connection, text, sizeof text, 0), text);
+    recv(connection, text, sizeof text, 0);
+    printf("server got %s\n", text);
     fflush(stdout);
     setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     send(connection, "pong", 5, MSG_NOSIGNAL);
     wait(NULL);
     int error = -1;
     size = sizeof error;
-    printf("SO_ERROR %d %d\n", getsockopt(connection, SOL_SOCKET, SO_ERROR, &error, &size), error);
+    result("getsockopt", getsockopt(connection, SOL_SOCKET, SO_ERROR, &error, &size));
+    printf("SO_ERROR %d\n", error);
     close(connection);
     close(server);
 }
@@ -80,14 +88,17 @@ static void waiting(void)
     int ends[2];
     pipe(ends);
     struct pollfd polled[2] = {{ends[0], POLLIN, 0}, {ends[1], POLLOUT, 0}};
-    printf("poll %d: %x %x\n", poll(polled, 2, 0), polled[0].revents, polled[1].revents);
+    result("poll", poll(polled, 2, 0));
+    printf("%x %x\n", polled[0].revents, polled[1].revents);
     write(ends[1], "abc", 3);
-    printf("poll %d: %x %x\n", poll(polled, 2, 100), polled[0].revents, polled[1].revents);
+    result("poll", poll(polled, 2, 100));
+    printf("%x %x\n", polled[0].revents, polled[1].revents);
     fd_set set;
     FD_ZERO(&set);
     FD_SET(ends[0], &set);
     struct timeval timeout = {1, 0};
-    printf("select %d %d\n", select(ends[0] + 1, &set, NULL, NULL, &timeout), FD_ISSET(ends[0], &set));
+    result("select", select(ends[0] + 1, &set, NULL, NULL, &timeout));
+    printf("set %d\n", FD_ISSET(ends[0], &set));
 
     int instance = epoll_create1(EPOLL_CLOEXEC), events = eventfd(3, 0);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x123456789abcdef0};
@@ -103,7 +114,7 @@ static void waiting(void)
     unsigned long value;
     read(events, &value, sizeof value);
     printf("eventfd %lu, nothing more %d\n", value, epoll_wait(instance, got, 1, 0));
-    printf("twice %d %s\n", epoll_ctl(instance, EPOLL_CTL_ADD, ends[0], &event), strerror(errno));
+    result("twice", epoll_ctl(instance, EPOLL_CTL_ADD, ends[0], &event));
 }
 
 int main(void)
@@ -114,6 +125,6 @@ int main(void)
     waiting();
     struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "socket"};
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-    printf("unix bind %d, again ", bind(fd, (struct sockaddr *)&local, sizeof local));
-    printf("%d %s\n", bind(socket(AF_UNIX, SOCK_DGRAM, 0), (struct sockaddr *)&local, sizeof local), strerror(errno));
+    result("unix bind", bind(fd, (struct sockaddr *)&local, sizeof local));
+    result("again", bind(socket(AF_UNIX, SOCK_DGRAM, 0), (struct sockaddr *)&local, sizeof local));
 }
