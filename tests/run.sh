@@ -15,6 +15,7 @@ shift
 export BUILD="$PWD/build/$mode" MODE="$mode"
 export XEMU="${XEMU:-$BUILD/xemu}"
 export PATH="$PWD/tests/lib:$PATH"
+# shellcheck disable=SC3045 # dash and bash have it
 ulimit -c 0
 logs=$BUILD/test-logs
 mkdir -p "$logs"
