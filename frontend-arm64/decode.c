@@ -35,3 +35,12 @@ bool a64_is_todo(enum a64_op op)
 {
     return op < A64_OP_COUNT && rows[op].todo;
 }
+
+bool a64_has_sf(enum a64_op op)
+{
+    static const bool has_sf[A64_OP_COUNT] = {
+#define A64_HAS_SF(NAME) [A64_##NAME] = true,
+#include "a64_rows.inc"
+    };
+    return op < A64_OP_COUNT && has_sf[op];
+}

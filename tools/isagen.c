@@ -5,7 +5,6 @@
  * a64_decode.inc (the decoder: a tree of switches). The notation is described at the top of a64.isa.
  * Every mistake in the table is reported as file:line: what; then nothing is written and the exit code is 1.
  */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -15,7 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 2048, MAX_SLOTS = 64, MAX_FIELDS = 16, MAX_FUNCTIONS = 64, MAX_WINDOW = 6 };
+enum {
+    MAX_ROWS = 2048,
+    MAX_SLOTS = 64,
+    MAX_FIELDS = 16,
+    MAX_CONDITIONS = 4,
+    MAX_FUNCTIONS = 64,
+    MAX_LETS = 64,
+    MAX_WINDOW = 6, /* bits that one switch of the decoder looks at */
+};
 
 /* A field of struct a64_insn. */
 struct slot {
@@ -27,18 +34,26 @@ struct slot {
 struct field {
     const char *name, *expr;
     int lsb, width;
-    bool used;
+    bool nonzero, used;
 };
 
 struct row {
-    const char *name, *meaning, *feature, *condition;
+    const char *name, *meaning, *feature, *conditions[MAX_CONDITIONS];
     int line;
     uint32_t mask, value;
     struct field fields[MAX_FIELDS];
-    int field_count;
+    int field_count, condition_count;
+    int bits_left; /* while the pattern is read: bits that are still to come */
     bool todo;
     int format;
 };
+
+/* A name for words that rows share. */
+struct let {
+    const char *name, *words;
+};
+
+static const char BLANKS[] = " \t\n";
 
 static const char *path;
 static int errors;
@@ -48,6 +63,8 @@ static struct row rows[MAX_ROWS];
 static int row_count;
 static const char *functions[MAX_FUNCTIONS];
 static int function_count;
+static struct let lets[MAX_LETS];
+static int let_count;
 static char *formats[MAX_ROWS];
 static int format_count;
 
@@ -148,113 +165,157 @@ static void check_expression(struct row *row, const char *expr)
     }
 }
 
-static void add_field(struct row *row, char *name, const char *expr, int lsb, int width)
+static void add_field(struct row *row, struct field field)
 {
-    if (find_field(row, name, strlen(name)))
-        fail(row->line, "%s: field '%s' occurs twice", row->name, name);
+    if (find_field(row, field.name, strlen(field.name)))
+        fail(row->line, "%s: field '%s' occurs twice", row->name, field.name);
     else if (row->field_count == MAX_FIELDS)
         fail(row->line, "%s: more than %d fields", row->name, MAX_FIELDS);
     else
-        row->fields[row->field_count++] =
-            (struct field){ .name = name, .expr = expr, .lsb = lsb, .width = width };
+        row->fields[row->field_count++] = field;
 }
 
-/* Reads one token of the pattern; `bit` is the number of bits that are still to come. */
-static int read_pattern(struct row *row, char *token, int bit)
+/* name:width or name:width! */
+static void read_pattern_field(struct row *row, char *token)
 {
-    char *colon = strchr(token, ':');
-    if (colon) {
-        *colon = 0;
-        int width = atoi(colon + 1);
-        if (width < 1 || width > bit) {
-            fail(row->line, "%s: the pattern has more than 32 bits at '%s'", row->name, token);
-            return 0;
-        }
-        add_field(row, token, NULL, bit - width, width);
-        return bit - width;
-    }
-    for (; *token; token++) {
-        if (--bit < 0) {
-            fail(row->line, "%s: the pattern has more than 32 bits", row->name);
-            return 0;
-        }
-        if (*token == '.')
-            continue;
-        row->mask |= 1u << bit;
-        row->value |= (uint32_t)(*token - '0') << bit;
-    }
-    return bit;
-}
-
-static bool is_pattern(const char *token)
-{
-    const char *colon = strchr(token, ':');
-    if (colon)
-        return isalpha((unsigned char)*token) && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
-    return strspn(token, "01.") == strlen(token);
-}
-
-static void check_fields(struct row *row)
-{
-    for (int i = 0; i < row->field_count; i++) {
-        const struct field *field = &row->fields[i];
-        const struct slot *slot = find_slot(field->name);
-        if (!slot && !field->used)
-            fail(row->line, "%s: field '%s' is neither kept nor used", row->name, field->name);
-        else if (slot && !field->expr && field->width > slot->width)
-            fail(row->line, "%s: field '%s' has %d bits, more than the %d that are kept", row->name,
-                 field->name, field->width, slot->width);
-    }
-}
-
-static void read_row(int line, char *name)
-{
-    if (row_count == MAX_ROWS) {
-        fail(line, "more than %d rows", MAX_ROWS);
+    char *colon = strchr(token, ':'), *end;
+    *colon = 0;
+    long width = strtol(colon + 1, &end, 10);
+    if (width < 1 || width > row->bits_left) {
+        fail(row->line, "%s: the pattern has more than 32 bits at '%s'", row->name, token);
         return;
     }
-    struct row *row = &rows[row_count++];
-    *row = (struct row){ .name = name, .meaning = name, .feature = "FEAT_BASE", .line = line };
-    for (int i = 0; i < row_count - 1; i++)
-        if (!strcmp(rows[i].name, name))
-            fail(line, "%s: the name is taken by line %d", name, rows[i].line);
-    int bit = 32;
-    for (char *token; (token = strtok(NULL, " \t\n"));) {
+    row->bits_left -= (int)width;
+    add_field(row, (struct field){
+                       .name = token, .lsb = row->bits_left, .width = (int)width, .nonzero = *end == '!' });
+}
+
+static void read_pattern_bits(struct row *row, const char *token)
+{
+    for (const char *p = token; *p; p++) {
+        if (row->bits_left == 0) {
+            fail(row->line, "%s: the pattern has more than 32 bits at '%s'", row->name, token);
+            return;
+        }
+        row->bits_left--;
+        if (*p == '.')
+            continue;
+        row->mask |= 1u << row->bits_left;
+        row->value |= (uint32_t)(*p - '0') << row->bits_left;
+    }
+}
+
+static bool is_pattern_field(const char *token)
+{
+    size_t name = strcspn(token, ":"), digits = token[name] ? strspn(token + name + 1, "0123456789") : 0;
+    const char *end = token + name + 1 + digits;
+    return isalpha((unsigned char)*token) && digits && (!strcmp(end, "") || !strcmp(end, "!"));
+}
+
+static void read_condition(struct row *row, const char *expr)
+{
+    if (row->condition_count == MAX_CONDITIONS)
+        fail(row->line, "%s: more than %d conditions", row->name, MAX_CONDITIONS);
+    else
+        row->conditions[row->condition_count++] = expr;
+    check_expression(row, expr);
+}
+
+static void read_words(struct row *row, char *words);
+
+static void read_let_use(struct row *row, const char *name)
+{
+    for (int i = 0; i < let_count; i++)
+        if (!strcmp(lets[i].name, name)) {
+            read_words(row, strdup(lets[i].words));
+            return;
+        }
+    fail(row->line, "%s: unknown name '$%s'", row->name, name);
+}
+
+/* Reads the words of a row behind its name. */
+static void read_words(struct row *row, char *words)
+{
+    char *rest = words;
+    for (char *token; (token = strtok_r(rest, BLANKS, &rest));) {
         char *equals = strchr(token, '=');
-        if (!strcmp(token, "!todo")) {
-            row->todo = true;
+        if (*token == '$') {
+            read_let_use(row, token + 1);
         } else if (*token == '@') {
             row->feature = token + 1;
         } else if (*token == '~') {
             row->meaning = token + 1;
         } else if (*token == '?') {
-            row->condition = token + 1;
-            check_expression(row, row->condition);
-        } else if (equals && isalpha((unsigned char)*token)) {
+            read_condition(row, token + 1);
+        } else if (!strcmp(token, "!todo")) {
+            row->todo = true;
+        } else if (isalpha((unsigned char)*token) && equals) {
             *equals = 0;
             check_expression(row, equals + 1);
-            add_field(row, token, equals + 1, 0, 0);
-        } else if (is_pattern(token)) {
-            bit = read_pattern(row, token, bit);
+            add_field(row, (struct field){ .name = token, .expr = equals + 1 });
+        } else if (is_pattern_field(token)) {
+            read_pattern_field(row, token);
+        } else if (strspn(token, "01.") == strlen(token)) {
+            read_pattern_bits(row, token);
         } else {
-            fail(line, "%s: can't read '%s'", name, token);
+            fail(row->line, "%s: can't read '%s'", row->name, token);
         }
     }
-    if (bit > 0)
-        fail(line, "%s: the pattern has %d bits, not 32", name, 32 - bit);
+}
+
+static void check_fields(struct row *row)
+{
+    if (row->bits_left)
+        fail(row->line, "%s: the pattern has %d bits, not 32", row->name, 32 - row->bits_left);
+    for (int i = 0; i < row->field_count; i++) {
+        const struct field *field = &row->fields[i];
+        const struct slot *slot = find_slot(field->name);
+        if (!slot && !field->used && !field->nonzero)
+            fail(row->line, "%s: field '%s' is neither kept nor used", row->name, field->name);
+        else if (slot && field->width > slot->width)
+            fail(row->line, "%s: field '%s' has %d bits, %d are kept", row->name, field->name, field->width,
+                 slot->width);
+    }
+}
+
+static void read_row(int line, char *name, char *words)
+{
+    if (row_count == MAX_ROWS) {
+        fail(line, "more than %d rows", MAX_ROWS);
+        return;
+    }
+    for (int i = 0; i < row_count; i++)
+        if (!strcmp(rows[i].name, name))
+            fail(line, "%s: the name is taken by line %d", name, rows[i].line);
+    struct row *row = &rows[row_count++];
+    *row = (struct row){ .name = name, .meaning = name, .feature = "FEAT_BASE", .line = line, .bits_left = 32 };
+    read_words(row, words);
     check_fields(row);
 }
 
-/* field NAME[:WIDTH] "text" */
-static void read_slot(int line)
+/* let NAME words... */
+static void read_let(int line, char *words)
 {
-    char *name = strtok(NULL, " \t"), *text = strtok(NULL, "\"\n");
-    if (text && *text == ' ')
-        text = strtok(NULL, "\"\n");
-    if (!name || !text || slot_count == MAX_SLOTS) {
+    char *rest = words, *name = strtok_r(rest, BLANKS, &rest);
+    for (int i = 0; name && i < let_count; i++)
+        if (!strcmp(lets[i].name, name))
+            fail(line, "'%s' is named twice", name);
+    if (!name || let_count == MAX_LETS)
+        fail(line, "expected: let NAME words...");
+    else
+        lets[let_count++] = (struct let){ .name = name, .words = rest };
+}
+
+/* field NAME[:WIDTH] "text" */
+static void read_slot(int line, char *words)
+{
+    char *rest = words, *name = strtok_r(rest, BLANKS, &rest);
+    char *open = strchr(rest, '"'), *close = strrchr(rest, '"');
+    if (!name || !open || open == close || slot_count == MAX_SLOTS) {
         fail(line, "expected: field NAME[:WIDTH] \"what it is\"");
         return;
     }
+    *close = 0;
     char *colon = strchr(name, ':');
     int width = colon ? atoi(colon + 1) : 8;
     if (colon)
@@ -263,29 +324,7 @@ static void read_slot(int line)
         fail(line, "field '%s' is declared twice", name);
     if (width != 8 && width != 16 && width != 64)
         fail(line, "field '%s': a width is 8, 16 or 64", name);
-    slots[slot_count++] = (struct slot){ .name = name, .text = text, .width = width };
-}
-
-/* Reads a line and the indented lines that continue it; returns their number, 0 at the end of the file. */
-static int read_logical_line(FILE *f, char **text)
-{
-    size_t size = 0;
-    ssize_t len = getline(text, &size, f);
-    int lines = len >= 0, next;
-    while (lines && (next = getc(f)) != EOF) {
-        ungetc(next, f);
-        if (next != ' ' && next != '\t')
-            break;
-        char *more = NULL;
-        size_t more_size = 0;
-        ssize_t more_len = getline(&more, &more_size, f);
-        *text = realloc(*text, (size_t)(len + more_len) + 1);
-        memcpy(*text + len, more, (size_t)more_len + 1);
-        len += more_len;
-        free(more);
-        lines++;
-    }
-    return lines;
+    slots[slot_count++] = (struct slot){ .name = name, .text = open + 1, .width = width };
 }
 
 /* The text of the lines is kept: names and expressions point into it. */
@@ -294,16 +333,20 @@ static void read_table(void)
     FILE *f = fopen(path, "r");
     if (!f)
         die(path);
-    int line = 1, lines;
-    for (char *text = NULL; (lines = read_logical_line(f, &text)); line += lines, text = NULL) {
-        char *word = strtok(text, " \t\n");
+    char *text = NULL;
+    size_t size = 0;
+    for (int line = 1; getline(&text, &size, f) >= 0; line++) {
+        char *rest = strdup(text), *word = strtok_r(rest, BLANKS, &rest);
         if (!word || *word == '#' || !strcmp(word, "section"))
             continue;
         if (!strcmp(word, "field"))
-            read_slot(line);
+            read_slot(line, rest);
+        else if (!strcmp(word, "let"))
+            read_let(line, rest);
         else
-            read_row(line, word);
+            read_row(line, word, rest);
     }
+    free(text);
     fclose(f);
 }
 
@@ -314,12 +357,24 @@ static bool is_proper_superset(uint32_t a, uint32_t b)
     return (a & b) == b && a != b;
 }
 
+/* Does b have 0 in all bits of a field of a that can't be 0? */
+static bool excludes(const struct row *a, const struct row *b)
+{
+    for (int i = 0; i < a->field_count; i++) {
+        const struct field *field = &a->fields[i];
+        uint32_t bits = ((1u << field->width) - 1) << field->lsb;
+        if (field->nonzero && (b->mask & bits) == bits && !(b->value & bits))
+            return true;
+    }
+    return false;
+}
+
 static void check_overlaps(void)
 {
     for (int i = 0; i < row_count; i++)
         for (int j = 0; j < i; j++) {
             const struct row *a = &rows[i], *b = &rows[j];
-            if ((a->value ^ b->value) & a->mask & b->mask)
+            if ((a->value ^ b->value) & a->mask & b->mask || excludes(a, b) || excludes(b, a))
                 continue;
             if (!is_proper_superset(a->mask, b->mask) && !is_proper_superset(b->mask, a->mask))
                 fail(a->line, "%s overlaps %s of line %d, and neither is more special", a->name, b->name, b->line);
@@ -362,13 +417,14 @@ static bool is_first_with_meaning(int i)
 static void write_rows(FILE *out)
 {
     static const char *const macros[] = { "A64_ROW(NAME, MEANING, FEATURE, TODO)", "A64_SEM(MEANING)",
-                                          "A64_HAS_SF(NAME)" };
+                                          "A64_HAS_SF(NAME)", "A64_BITS(NAME, MASK, VALUE)",
+                                          "A64_FIELD(NAME)" };
     fprintf(out, "/* Made by isagen from %s. Define what you need of:\n", path);
     fprintf(out, "   A64_ROW once per row, A64_SEM once per meaning that a row without !todo has,\n");
-    fprintf(out, "   A64_HAS_SF once per row whose operation has a width in sf. */\n");
-    for (int i = 0; i < 3; i++)
-        fprintf(out, "#ifndef A64_%.*s\n#define %s\n#endif\n", (int)strcspn(macros[i] + 4, "("), macros[i] + 4,
-                macros[i]);
+    fprintf(out, "   A64_HAS_SF once per row whose operation has a width in sf,\n");
+    fprintf(out, "   A64_BITS once per row: its fixed bits, A64_FIELD once per field of struct a64_insn. */\n");
+    for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
+        fprintf(out, "#ifndef %.*s\n#define %s\n#endif\n", (int)strcspn(macros[i], "("), macros[i], macros[i]);
     for (int i = 0; i < row_count; i++)
         fprintf(out, "A64_ROW(%s, %s, %s, %d)\n", rows[i].name, rows[i].meaning, rows[i].feature, rows[i].todo);
     for (int i = 0; i < row_count; i++)
@@ -377,7 +433,12 @@ static void write_rows(FILE *out)
     for (int i = 0; i < row_count; i++)
         if (find_field(&rows[i], "sf", 2))
             fprintf(out, "A64_HAS_SF(%s)\n", rows[i].name);
-    fprintf(out, "#undef A64_ROW\n#undef A64_SEM\n#undef A64_HAS_SF\n");
+    for (int i = 0; i < row_count; i++)
+        fprintf(out, "A64_BITS(%s, 0x%08x, 0x%08x)\n", rows[i].name, rows[i].mask, rows[i].value);
+    for (int i = 0; i < slot_count; i++)
+        fprintf(out, "A64_FIELD(%s)\n", slots[i].name);
+    for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
+        fprintf(out, "#undef %.*s\n", (int)strcspn(macros[i], "("), macros[i]);
 }
 
 /* ---- a64_decode.inc ---- */
@@ -398,8 +459,11 @@ static char *format_text(const struct row *row)
             fprintf(out, "    const int64_t %s = word >> %d & 0x%x;\n", field->name, field->lsb,
                     (1u << field->width) - 1);
     }
-    if (row->condition)
-        fprintf(out, "    if (!(%s))\n        return false;\n", row->condition);
+    for (int i = 0; i < row->field_count; i++)
+        if (row->fields[i].nonzero)
+            fprintf(out, "    if (!%s)\n        return false;\n", row->fields[i].name);
+    for (int i = 0; i < row->condition_count; i++)
+        fprintf(out, "    if (!(%s))\n        return false;\n", row->conditions[i]);
     for (int i = 0; i < row->field_count; i++) {
         const struct slot *slot = find_slot(row->fields[i].name);
         if (slot && slot->width == 64)
@@ -433,17 +497,35 @@ static bool row_admits(const struct row *row, int lsb, int width, uint32_t key)
     return !((row->value ^ key << lsb) & row->mask & window);
 }
 
-/* How good a switch on this window is: the rows that are left to test, squared, on average; less is better. */
+/*
+ * How bad a switch on this window is: the rows that are left to test behind it, squared, on average, times the
+ * factor by which copies of rows that don't care about some of the bits make the tree larger. The power of that
+ * factor trades size for speed: 3 makes a quarter less code than 1, at the same speed.
+ */
 static double window_cost(struct row *const *set, int count, int lsb, int width)
 {
-    double cost = 0;
+    uint64_t seen[1 << MAX_WINDOW];
+    int seen_count = 0;
+    double tests = 0, copies = 0;
     for (uint32_t key = 0; key < 1u << width; key++) {
         int left = 0;
+        uint64_t which = 0; /* a hash of the rows that are left */
         for (int i = 0; i < count; i++)
-            left += row_admits(set[i], lsb, width, key);
-        cost += (double)left * left;
+            if (row_admits(set[i], lsb, width, key)) {
+                left++;
+                which = (which ^ (uint64_t)i) * 0x9e3779b97f4a7c15 + 1;
+            }
+        tests += (double)left * left;
+        int s = 0;
+        while (s < seen_count && seen[s] != which)
+            s++;
+        if (s == seen_count) {
+            seen[seen_count++] = which;
+            copies += left;
+        }
     }
-    return cost / (1u << width) + 0.01 * width;
+    double growth = copies / count;
+    return tests / (1u << width) * growth * growth * growth;
 }
 
 /* The best window of bits that are not tested yet; false if none gets rid of a tenth of the work. */

@@ -84,6 +84,9 @@ struct cpu {
 
 #define EXCL_NONE UINT64_MAX
 
+/* MIDR_EL1: implementer 0 (reserved for software), architecture by ID registers; /proc/cpuinfo says the same. */
+#define CPU_MIDR 0x000f0010u
+
 /* The cpu of the calling host thread; null outside guest threads. Readable in signal handlers. */
 extern __thread struct cpu *this_cpu __attribute__((tls_model("initial-exec")));
 

@@ -50,6 +50,7 @@
         union vec r = {0};                                                                                     \
         for (unsigned i = 0; i < lanes; i++) {                                                                 \
             UNUSED U a = A.f[i], b = B.f[i], c = C.f[i];                                                       \
+            UNUSED const U *const all = A.f;                                                                   \
             r.f[i] = (U)(expr);                                                                                \
         }                                                                                                      \
         return r;                                                                                              \
@@ -127,6 +128,7 @@
 #define E__i(name, expr)    EVAL_EFFECT(name, uint64_t, (CPU_IMM), return expr)
 #define E__v(name, expr)    EVAL_EFFECT(name, union vec, (CPU_IMM), return expr)
 #define E_i_(name, expr)    EVAL_EFFECT(name, void, (CPU_IMM, uint64_t a), expr)
+#define E_p_(name, expr)    EVAL_EFFECT(name, void, (CPU_IMM, uint64_t a), expr)
 #define E_v_(name, expr)    EVAL_EFFECT(name, void, (CPU_IMM, union vec a), expr)
 #define E_i_i(name, expr)   EVAL_EFFECT(name, uint64_t, (CPU_IMM, uint64_t a), return expr)
 #define E_i_v(name, expr)   EVAL_EFFECT(name, union vec, (CPU_IMM, uint64_t a), return expr)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cpu;
+
 /* Copies between the guest and xemu. Return 0, or -EFAULT when any byte is not accessible (then part of the
  * destination may have been written). Guest addresses may carry a tag in the top byte (TBI): it is ignored. */
 int guest_copy_in(void *dst, uint64_t src, size_t bytes);
@@ -21,6 +23,9 @@ long guest_copy_string(char *dst, uint64_t src, size_t size);
  * the handler continues at the recovery point, and returns true. False: not an access of the guest's, that is,
  * a signal sent by somebody (si_code <= 0) or a bug in xemu. */
 bool fault_recover(int signo, const siginfo_t *info, void *ucontext);
+
+/* An engine found that the access at addr may not be done (alignment): as if the host had faulted. */
+_Noreturn void fault_raise(struct cpu *cpu, int signo, int code, uint64_t addr);
 
 /* The guest address without its top byte's tag: bits 55..0, sign-extended from bit 55 (Arm ARM D8.8). */
 static inline uint64_t guest_untag(uint64_t addr) { return (uint64_t)((int64_t)(addr << 8) >> 8); }

@@ -22,9 +22,12 @@ int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot);
 /* brk(2) for the guest. guest_brk_init() sets the start (page-aligned upwards) once per program. */
 void guest_brk_init(uint64_t start);
 uint64_t guest_brk(uint64_t end);
+void guest_brk_range(uint64_t *start, uint64_t *end); /* as they are now; both page-aligned upwards */
 
-/* Adds a range that the loader mapped itself (page-aligned), or asks whether a whole range is the guest's. */
+/* Adds a range that the loader mapped itself (page-aligned; one that is there already is replaced and loses its
+ * right to execute), forgets one that was unmapped, or asks whether a whole range is the guest's. */
 void guest_range_add(uint64_t start, uint64_t end);
+void guest_range_remove(uint64_t start, uint64_t end);
 bool guest_range_contains(uint64_t start, uint64_t end);
 
 /* Walks the guest's ranges in order; *start is where to look from and is set to the range's start. Returns
@@ -34,6 +37,11 @@ bool guest_range_next(uint64_t *start, uint64_t *end);
 /* Guest pages are mapped for the host without PROT_EXEC (the host never executes guest code itself), so that
  * which pages the guest may execute is remembered here. */
 bool guest_range_executable(uint64_t start, uint64_t end);
+void guest_range_set_executable(uint64_t start, uint64_t end);
+
+/* Counts changes of code that may have been decoded: a cache of decoded instructions that was filled under another
+ * number is stale. Written by guest_code_changed() only. */
+extern _Atomic uint64_t code_generation;
 
 /* All cached translations and decoded instructions of [start, end) are stale: called on IC IVAU and by the
  * functions above. Safe against other threads that run the code. */

@@ -18,3 +18,6 @@ const char *a64_feature(enum a64_op op);
 
 /* Does the table know the encoding while no meaning exists for it yet? */
 bool a64_is_todo(enum a64_op op);
+
+/* Does the operation come in 32 and 64 bits, by the field sf? */
+bool a64_has_sf(enum a64_op op);

@@ -32,6 +32,7 @@
 #undef E__i
 #undef E__v
 #undef E_i_
+#undef E_p_
 #undef E_v_
 #undef E_i_i
 #undef E_i_v

@@ -32,6 +32,7 @@
 #define E__i(name, expr)    ROW(E__i, name)
 #define E__v(name, expr)    ROW(E__v, name)
 #define E_i_(name, expr)    ROW(E_i_, name)
+#define E_p_(name, expr)    ROW(E_p_, name)
 #define E_v_(name, expr)    ROW(E_v_, name)
 #define E_i_i(name, expr)   ROW(E_i_i, name)
 #define E_i_v(name, expr)   ROW(E_i_v, name)

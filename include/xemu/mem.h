@@ -7,6 +7,7 @@
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
 
+#include <immintrin.h>
 #include <signal.h>
 
 /* Guest memory is outside of what a sanitizer knows. */

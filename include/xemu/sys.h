@@ -22,4 +22,8 @@ void sys_deliver_signals(struct cpu *cpu);
  * kernel does (a blocked or ignored one kills). esr is the syndrome for esr_context, 0 for none. */
 void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint64_t esr);
 
+/* Moves a descriptor of xemu's own (a log, say) out of the guest's way: high, close-on-exec, and safe from the
+ * guest's close. Returns the new number. */
+int sys_own_fd(int fd);
+
 #endif

@@ -1,0 +1,397 @@
+/* The guest's address space: a sorted set of ranges beside the kernel's own map, and the memory calls on it. */
+#include <xemu/guestmem.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <xemu/log.h>
+
+enum { PAGE = 4096, PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
+
+/* Neighbours that differ in nothing are one range: at[i].end < at[i + 1].start, or they differ in `exec`. */
+struct range {
+    uint64_t start, end;
+    bool exec; /* the guest may execute it; the host never does */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over everything below and the map calls */
+static struct range *at;
+static size_t count, room;
+static uint64_t brk_start, brk_end; /* brk_end as the guest asked for it, not aligned */
+
+_Atomic uint64_t code_generation;
+
+static uint64_t page_up(uint64_t addr) { return (addr + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
+static uint64_t page_down(uint64_t addr) { return addr & ~(uint64_t)(PAGE - 1); }
+
+/* ---- the set; the caller holds the lock ---- */
+
+/* The first range that ends after addr, or count. */
+static size_t set_find(uint64_t addr)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (at[middle].end > addr)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* Makes sure that the next operation can't run out of memory halfway: none adds more than four ranges. */
+static int set_reserve(void)
+{
+    if (count + 4 <= room)
+        return 0;
+    size_t more = room ? room * 2 : 64;
+    struct range *bigger = realloc(at, more * sizeof *at);
+    if (!bigger)
+        return -ENOMEM;
+    at = bigger;
+    room = more;
+    return 0;
+}
+
+/* Replaces `old` ranges from index i by `new_count` given ones. */
+static void set_splice(size_t i, size_t old, const struct range *new_ranges, size_t new_count)
+{
+    memmove(at + i + new_count, at + i + old, (count - i - old) * sizeof *at);
+    if (new_count)
+        memcpy(at + i, new_ranges, new_count * sizeof *at);
+    count = count - old + new_count;
+}
+
+/* Appends a range to the pieces; joins it to the last one where they don't differ. */
+static void join(struct range *piece, size_t *pieces, uint64_t start, uint64_t end, bool exec)
+{
+    if (start >= end)
+        return;
+    struct range *last = piece + *pieces - 1;
+    if (*pieces && last->end == start && last->exec == exec)
+        last->end = end;
+    else
+        piece[(*pieces)++] = (struct range){start, end, exec};
+}
+
+/* Takes [start, end) out, or puts it in with this exec bit when `insert`. */
+static void set_change(uint64_t start, uint64_t end, bool insert, bool exec)
+{
+    struct range piece[3];
+    size_t pieces = 0;
+    size_t first = set_find(start ? start - 1 : 0), last = first; /* those that touch count: they may be joined */
+    while (last < count && at[last].start <= end)
+        last++;
+    if (first < last)
+        join(piece, &pieces, at[first].start, at[first].end < start ? at[first].end : start, at[first].exec);
+    if (insert)
+        join(piece, &pieces, start, end, exec);
+    if (first < last)
+        join(piece, &pieces, at[last - 1].start > end ? at[last - 1].start : end, at[last - 1].end, at[last - 1].exec);
+    set_splice(first, last - first, piece, pieces);
+}
+
+/* How far the guest's ranges reach from start without a gap; start itself if it isn't the guest's. */
+static uint64_t set_reach(uint64_t start)
+{
+    for (size_t i = set_find(start); i < count && at[i].start <= start; i++)
+        start = at[i].end;
+    return start;
+}
+
+/* Iterators: for (s = start; next_x(&s, &e, end); s = e) visits the pieces [s, e) of [start, end) that are the
+ * guest's, or that aren't. */
+static bool next_piece(uint64_t *start, uint64_t *end, uint64_t limit)
+{
+    size_t i = set_find(*start);
+    if (*start >= limit || i == count || at[i].start >= limit)
+        return false;
+    if (*start < at[i].start)
+        *start = at[i].start;
+    *end = at[i].end < limit ? at[i].end : limit;
+    return true;
+}
+
+static bool next_gap(uint64_t *start, uint64_t *end, uint64_t limit)
+{
+    *start = set_reach(*start);
+    if (*start >= limit)
+        return false;
+    size_t i = set_find(*start);
+    *end = i < count && at[i].start < limit ? at[i].start : limit;
+    return true;
+}
+
+static void code_changed(uint64_t start, uint64_t end)
+{
+    for (size_t i = set_find(start); i < count && at[i].start < end; i++) {
+        if (at[i].exec) {
+            atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
+            return;
+        }
+    }
+}
+
+static void set_insert(uint64_t start, uint64_t end, bool exec)
+{
+    code_changed(start, end);
+    set_change(start, end, true, exec);
+}
+
+static void set_remove(uint64_t start, uint64_t end)
+{
+    code_changed(start, end);
+    set_change(start, end, false, false);
+}
+
+/* ---- the kernel's map ---- */
+
+static int64_t result_of(void *mapped) { return mapped == MAP_FAILED ? -errno : (int64_t)(uintptr_t)mapped; }
+
+static void *host_pointer(uint64_t addr) { return (void *)(uintptr_t)addr; }
+
+/* The host maps guest code without PROT_EXEC, but readable: decoders and IC IVAU read it. */
+static int host_prot(int prot)
+{
+    return (prot & (PROT_READ | PROT_WRITE)) | (prot & PROT_EXEC ? PROT_READ : 0);
+}
+
+static void release_gaps(uint64_t start, uint64_t end)
+{
+    for (uint64_t to; next_gap(&start, &to, end); start = to)
+        munmap(host_pointer(start), to - start);
+}
+
+/* Takes the gaps of [start, end) into possession, so that a MAP_FIXED over the whole can't hit anything but the
+ * guest's memory and these. Fails with -ENOMEM, nothing changed, where xemu's own memory lies in a gap. */
+static int64_t reserve_gaps(uint64_t start, uint64_t end)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    uint64_t from = start;
+    for (uint64_t to; next_gap(&from, &to, end); from = to) {
+        int64_t got = result_of(mmap(host_pointer(from), to - from, PROT_NONE, flags, -1, 0));
+        if (got == (int64_t)from)
+            continue;
+        if (got >= 0) /* a kernel before 4.17 took the address as a hint */
+            munmap(host_pointer((uint64_t)got), to - from);
+        release_gaps(start, from);
+        return got == -EPERM ? -EPERM : -ENOMEM; /* EPERM: below mmap_min_addr */
+    }
+    return 0;
+}
+
+static int64_t map_fixed(uint64_t addr, uint64_t length, int prot, int flags, int fd, int64_t offset)
+{
+    if (addr & (PAGE - 1))
+        return -EINVAL;
+    if (addr > GUEST_END || length > GUEST_END - addr)
+        return -ENOMEM;
+    int64_t result = reserve_gaps(addr, addr + length);
+    if (result < 0)
+        return result;
+    result = result_of(mmap(host_pointer(addr), length, prot, flags | MAP_FIXED, fd, offset));
+    if (result < 0)
+        release_gaps(addr, addr + length);
+    return result;
+}
+
+int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, int64_t offset)
+{
+    if (length == 0)
+        return -EINVAL;
+    if (length > GUEST_END)
+        return -ENOMEM;
+    pthread_mutex_lock(&lock);
+    int64_t result = set_reserve();
+    if (result == 0) {
+        if ((flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE))
+            result = map_fixed(addr, page_up(length), host_prot(prot), flags, fd, offset);
+        else /* a hint above the 47 bits would open the host's larger address space */
+            result = result_of(mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd,
+                                    offset));
+    }
+    if (result >= 0)
+        set_insert((uint64_t)result, (uint64_t)result + page_up(length), prot & PROT_EXEC);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+static int64_t unmap_pieces(uint64_t start, uint64_t end)
+{
+    uint64_t from = start;
+    for (uint64_t to; next_piece(&from, &to, end); from = to) {
+        if (munmap(host_pointer(from), to - from))
+            return -errno;
+        set_remove(from, to);
+    }
+    return 0;
+}
+
+int64_t guest_munmap(uint64_t addr, uint64_t length)
+{
+    if ((addr & (PAGE - 1)) || length == 0 || addr > GUEST_END || page_up(length) > GUEST_END - addr)
+        return -EINVAL;
+    pthread_mutex_lock(&lock);
+    int64_t result = set_reserve();
+    if (result == 0)
+        result = unmap_pieces(addr, addr + page_up(length));
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+static int64_t remap(uint64_t old, uint64_t old_length, uint64_t length, int flags, uint64_t hint)
+{
+    if (set_reach(old) < old + (old_length ? old_length : 1))
+        return -EFAULT;
+    if (!(flags & MREMAP_FIXED))
+        return result_of(mremap(host_pointer(old), old_length, length, flags, host_pointer(hint)));
+    if ((hint & (PAGE - 1)) || hint > GUEST_END || length > GUEST_END - hint)
+        return -EINVAL;
+    if (hint < old + old_length && old < hint + length) /* they overlap: the kernel's to refuse */
+        return -EINVAL;
+    int64_t result = reserve_gaps(hint, hint + length);
+    if (result < 0)
+        return result;
+    result = result_of(mremap(host_pointer(old), old_length, length, flags, host_pointer(hint)));
+    if (result < 0)
+        release_gaps(hint, hint + length);
+    return result;
+}
+
+int64_t guest_mremap(uint64_t old, uint64_t old_length, uint64_t length, int flags, uint64_t hint)
+{
+    if ((old & (PAGE - 1)) || length == 0 || old > GUEST_END || old_length > GUEST_END || length > GUEST_END)
+        return -EINVAL;
+    old_length = page_up(old_length);
+    length = page_up(length);
+    pthread_mutex_lock(&lock);
+    int64_t result = set_reserve();
+    if (result == 0)
+        result = remap(old, old_length, length, flags, hint);
+    if (result >= 0) {
+        bool exec = at[set_find(old)].exec;
+        if (!(flags & MREMAP_DONTUNMAP) && old_length)
+            set_remove(old, old + old_length);
+        set_insert((uint64_t)result, (uint64_t)result + length, exec);
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot)
+{
+    if (addr & (PAGE - 1))
+        return -EINVAL;
+    length = page_up(length);
+    if (length == 0)
+        return 0;
+    if (addr > GUEST_END || length > GUEST_END - addr)
+        return -ENOMEM;
+    pthread_mutex_lock(&lock);
+    int64_t result = set_reserve();
+    /* Like the kernel: up to the first gap it takes effect, even if the call fails there. */
+    uint64_t end = set_reach(addr) < addr + length ? set_reach(addr) : addr + length;
+    if (result == 0 && addr < end && mprotect(host_pointer(addr), end - addr, host_prot(prot)))
+        result = -errno;
+    if (result == 0 && addr < end)
+        set_insert(addr, end, prot & PROT_EXEC);
+    if (result == 0 && end < addr + length)
+        result = -ENOMEM;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+/* ---- brk ---- */
+
+void guest_brk_init(uint64_t start) { brk_start = brk_end = page_up(start); }
+
+static bool brk_grow(uint64_t from, uint64_t to)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    int64_t got = result_of(mmap(host_pointer(from), to - from, PROT_READ | PROT_WRITE, flags, -1, 0));
+    if (got >= 0 && (uint64_t)got != from)
+        munmap(host_pointer((uint64_t)got), to - from);
+    if (got != (int64_t)from)
+        return false;
+    set_insert(from, to, false);
+    return true;
+}
+
+uint64_t guest_brk(uint64_t end)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t from = page_up(brk_end), to = page_up(end);
+    bool done = end >= brk_start && end < GUEST_END && set_reserve() == 0;
+    if (done && to > from)
+        done = brk_grow(from, to);
+    else if (done && to < from)
+        done = unmap_pieces(to, from) == 0;
+    if (done)
+        brk_end = end;
+    uint64_t result = brk_end;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+void guest_brk_range(uint64_t *start, uint64_t *end)
+{
+    *start = brk_start;
+    *end = page_up(brk_end);
+}
+
+/* ---- the set for others ---- */
+
+static void change(uint64_t start, uint64_t end, bool insert, bool exec)
+{
+    pthread_mutex_lock(&lock);
+    if (set_reserve())
+        die(1, "out of memory for the map of the guest's memory");
+    code_changed(start, end);
+    set_change(start, end, insert, exec);
+    pthread_mutex_unlock(&lock);
+}
+
+void guest_range_add(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), true, false); }
+void guest_range_set_executable(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), true, true); }
+void guest_range_remove(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), false, false); }
+
+bool guest_range_contains(uint64_t start, uint64_t end)
+{
+    pthread_mutex_lock(&lock);
+    bool result = set_reach(start) >= end;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+bool guest_range_next(uint64_t *start, uint64_t *end)
+{
+    pthread_mutex_lock(&lock);
+    bool found = next_piece(start, end, GUEST_END);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+bool guest_range_executable(uint64_t start, uint64_t end)
+{
+    pthread_mutex_lock(&lock);
+    size_t i = set_find(start);
+    while (start < end && i < count && at[i].start <= start && at[i].exec)
+        start = at[i++].end;
+    pthread_mutex_unlock(&lock);
+    return start >= end;
+}
+
+void guest_code_changed(uint64_t start, uint64_t end)
+{
+    pthread_mutex_lock(&lock);
+    code_changed(start, end);
+    pthread_mutex_unlock(&lock);
+}
+
+void guestmem_fork_prepare(void) { pthread_mutex_lock(&lock); }
+void guestmem_fork_done(void) { pthread_mutex_unlock(&lock); }

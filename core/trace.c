@@ -1,0 +1,55 @@
+/* Logs of guest code and state. */
+#include <xemu/trace.h>
+
+#include <xemu/fp.h>
+#include <xemu/insn.h>
+#include <xemu/log.h>
+#include <xemu/mem.h>
+
+#include <capstone/capstone.h>
+#include <stdio.h>
+
+void disassemble(uint32_t word, uint64_t pc, char *text, size_t size)
+{
+    static struct capstone capstone;
+    static enum { UNTRIED, MISSING, OPEN } state;
+    struct a64_insn in;
+    void *found;
+
+    if (state == UNTRIED)
+        state = capstone_open(&capstone) ? OPEN : MISSING;
+    if (state == OPEN && capstone.disasm(capstone.handle, (const uint8_t *)&word, 4, pc, 1, &found) == 1) {
+        const cs_insn *insn = found;
+        snprintf(text, size, "%s %s", insn->mnemonic, insn->op_str);
+        capstone.free(found, 1);
+        return;
+    }
+    a64_decode(word, pc, &in);
+    snprintf(text, size, ".inst 0x%08x ; %s", word, a64_name(in.op));
+}
+
+void log_guest_code(uint64_t pc, size_t bytes)
+{
+    char text[160];
+    for (uint64_t at = pc; at < pc + bytes; at += 4) {
+        uint32_t word = (uint32_t)mem_load(at, 2);
+        disassemble(word, at, text, sizeof text);
+        log_printf("0x%012lx: %08x  %s\n", at, word, text);
+    }
+}
+
+void log_guest_state(const struct cpu *cpu)
+{
+    char text[1400];
+    int n = 0;
+
+    if (log_on(LOG_EXEC))
+        log_printf("exec 0x%lx\n", cpu->pc);
+    if (!log_on(LOG_CPU))
+        return;
+    for (int r = 0; r < 31; r++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "x%-2d %016lx%c", r, cpu->x[r], r % 4 == 3 ? '\n' : ' ');
+    snprintf(text + n, sizeof text - (size_t)n, "sp  %016lx\npc  %016lx nzcv %x fpcr %08x fpsr %08x\n", cpu->x[31],
+             cpu->pc, cpu->nzcv >> 28, cpu->fpcr, fp_get_fpsr(cpu));
+    log_printf("%s", text);
+}

@@ -1,0 +1,188 @@
+/* The interpreter: decoded instructions are kept by basic block, and each one's handler calls the next one's. */
+#include <xemu/interp.h>
+
+#include "interp_vocabulary.h"
+#include "meanings.inc"
+
+#include <xemu/guestmem.h>
+#include <xemu/log.h>
+#include <xemu/trace.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+struct entry;
+typedef enum exit_reason handler(struct cpu *cpu, const struct entry *entry);
+
+/* A decoded instruction; a block is an array of them that ends with a branch or with end_of_block. */
+struct entry {
+    handler *run;
+    struct a64_insn in;
+};
+
+struct block {
+    uint64_t pc;
+    struct block *next; /* of the same hash */
+    struct entry entries[];
+};
+
+enum { HASH_SIZE = 1 << 14, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
+
+struct interp {
+    uint64_t generation; /* of guest code, when the blocks were decoded */
+    size_t used;         /* bytes of the arena */
+    char *arena;         /* ARENA_BYTES, touched as it fills */
+    struct block *hash[HASH_SIZE];
+};
+
+/* --- handlers: one per meaning and width -------------------------------------------------------------- */
+
+static enum exit_reason end_of_block(struct cpu *cpu, const struct entry *entry)
+{
+    cpu->pc = entry->in.pc;
+    return EXIT_BRANCH;
+}
+
+static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
+{
+    cpu->pc = entry->in.pc;
+    cpu->exit_word = entry->in.word;
+    return EXIT_UNDEFINED;
+}
+
+/* The last call is a jump where the compiler optimises; a block bounds the depth where it doesn't. */
+#define HANDLER(name, width)                                                              \
+    static enum exit_reason run##width##_##name(struct cpu *cpu, const struct entry *entry) \
+    {                                                                                     \
+        struct cx cx = {cpu, entry->in.pc, width, NO_EXIT};                               \
+        sem_##name(&cx, &entry->in);                                                      \
+        if (cx.exit != NO_EXIT)                                                           \
+            return cx.exit;                                                               \
+        return entry[1].run(cpu, entry + 1);                                              \
+    }
+#define A64_SEM(name) HANDLER(name, 32) HANDLER(name, 64)
+#include "a64_rows.inc"
+
+#define HANDLERS_0(name) {run32_##name, run64_##name}
+#define HANDLERS_1(name) {undefined, undefined}
+#define A64_ROW(name, meaning, feature, todo) [A64_##name] = HANDLERS_##todo(meaning),
+static handler *const handlers[A64_OP_COUNT][2] = {
+    [A64_UNALLOCATED] = {undefined, undefined},
+#include "a64_rows.inc"
+};
+
+/* --- blocks ------------------------------------------------------------------------------------------- */
+
+/* Branches and exceptions (Arm ARM C4.1.93), but not the system instructions among them. */
+static bool ends_block(uint32_t word) { return (word >> 26 & 7) == 5 && word >> 22 != 0x354; }
+
+static void flush(struct interp *interp, uint64_t generation)
+{
+    memset(interp->hash, 0, sizeof interp->hash);
+    interp->used = 0;
+    interp->generation = generation;
+}
+
+static struct interp *interp_new(void)
+{
+    struct interp *interp = calloc(1, sizeof *interp);
+    void *arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!interp || arena == MAP_FAILED)
+        die(126, "not enough memory for the interpreter's cache");
+    interp->arena = arena;
+    return interp;
+}
+
+void interp_free(struct cpu *cpu)
+{
+    if (!cpu->interp)
+        return;
+    munmap(cpu->interp->arena, ARENA_BYTES);
+    free(cpu->interp);
+    cpu->interp = NULL;
+}
+
+static struct block **bucket(struct interp *interp, uint64_t pc)
+{
+    return &interp->hash[(pc >> 2 ^ pc >> 16) & (HASH_SIZE - 1)];
+}
+
+/* Faults as an instruction fetch from pc does when the guest may not execute there. */
+void fetch_check(struct cpu *cpu, uint64_t pc)
+{
+    if (pc & 3)
+        fault_raise(cpu, SIGBUS, BUS_ADRALN, pc);
+    if (guest_range_executable(pc, pc + 4))
+        return;
+    cpu->fault = (struct fault){
+        .signo = SIGSEGV,
+        .code = guest_range_contains(pc, pc + 4) ? SEGV_ACCERR : SEGV_MAPERR,
+        .addr = pc,
+        .exec = true,
+    };
+    longjmp(*cpu->recover, 1);
+}
+
+/* Decodes from pc to the first branch, the end of the page or MAX_BLOCK instructions. */
+static struct block *decode_block(struct cpu *cpu, uint64_t pc)
+{
+    struct interp *interp = cpu->interp;
+    size_t room = sizeof(struct block) + (MAX_BLOCK + 1) * sizeof(struct entry);
+
+    fetch_check(cpu, pc);
+    if (interp->used + room > ARENA_BYTES)
+        flush(interp, interp->generation);
+    struct block *block = (struct block *)(interp->arena + interp->used);
+    struct entry *entry = block->entries;
+    uint64_t end = (pc & ~(uint64_t)(PAGE - 1)) + PAGE, at = pc;
+    bool ended = false;
+
+    for (int n = 0; !ended && at < end && n < MAX_BLOCK; n++, at += 4, entry++) {
+        uint32_t word = (uint32_t)mem_load(at, 2);
+        a64_decode(word, at, &entry->in);
+        entry->run = handlers[entry->in.op][a64_has_sf(entry->in.op) ? entry->in.sf : 1];
+        ended = ends_block(word) || entry->run == undefined;
+    }
+    if (!ended) {
+        entry->run = end_of_block;
+        entry->in.pc = at;
+        entry++;
+    }
+    interp->used = (size_t)((char *)entry - interp->arena);
+    block->pc = pc;
+    block->next = *bucket(interp, pc);
+    *bucket(interp, pc) = block;
+    if (log_on(LOG_IN_ASM))
+        log_guest_code(pc, (size_t)(at - pc));
+    return block;
+}
+
+static struct block *find_block(struct cpu *cpu, uint64_t pc)
+{
+    struct interp *interp = cpu->interp;
+    uint64_t generation = atomic_load_explicit(&code_generation, memory_order_acquire);
+
+    if (__builtin_expect(interp->generation != generation, 0))
+        flush(interp, generation);
+    for (struct block *block = *bucket(interp, pc); block; block = block->next)
+        if (block->pc == pc)
+            return block;
+    return decode_block(cpu, pc);
+}
+
+enum exit_reason interp_run(struct cpu *cpu)
+{
+    if (!cpu->interp)
+        cpu->interp = interp_new();
+    while (!cpu->stop) {
+        const struct block *block = find_block(cpu, cpu->pc);
+        if (__builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0))
+            log_guest_state(cpu);
+        enum exit_reason reason = block->entries[0].run(cpu, block->entries);
+        if (reason != EXIT_BRANCH)
+            return reason;
+    }
+    return EXIT_SIGNAL;
+}

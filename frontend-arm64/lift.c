@@ -1,0 +1,187 @@
+/* The lifter: the meanings once more, in a vocabulary whose values are names of IR operations. */
+#include <xemu/exit.h>
+#include <xemu/fp.h>
+#include <xemu/insn.h>
+#include <xemu/ir.h>
+#include <xemu/log.h>
+#include <xemu/mem.h>
+
+/* A struct, so that neither C operators nor `if` apply to a value. */
+typedef struct {
+    uint16_t id;
+} ir_value;
+typedef struct {
+    uint16_t id;
+} ir_vector;
+#define VAL ir_value
+#define VEC ir_vector
+
+struct shape {
+    uint8_t esz, lanes;
+};
+
+struct cx {
+    struct ir_block *block;
+    uint64_t pc;
+    unsigned w;
+    bool ended;
+};
+
+static uint16_t append(struct cx *cx, struct ir_insn insn)
+{
+    struct ir_block *block = cx->block;
+    if (block->count == IR_MAX_INSNS)
+        panic("IR block at %#lx is full", block->pc);
+    block->insns[block->count] = insn;
+    return (uint16_t)block->count++;
+}
+
+#define VOCABULARY static inline __attribute__((unused))
+#define INT_VALUE(op_, w_, ...) (VAL){append(cx, (struct ir_insn){.op = IR_##op_, .w = (uint8_t)(w_), __VA_ARGS__})}
+#define ARGS(...) .arg = {__VA_ARGS__}
+
+#define VOCABULARY_INT(name, PARAMS, ...)                                              \
+    VOCABULARY VAL v_##name PARAMS { return INT_VALUE(name, cx->w, __VA_ARGS__); }     \
+    VOCABULARY VAL v64_##name PARAMS { return INT_VALUE(name, 64, __VA_ARGS__); }      \
+    VOCABULARY VAL v32_##name PARAMS { return INT_VALUE(name, 32, __VA_ARGS__); }
+#define KIND_I1(name)  VOCABULARY_INT(name, (struct cx *cx, VAL a), ARGS(a.id))
+#define KIND_I1I(name) VOCABULARY_INT(name, (struct cx *cx, VAL a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_I2(name)  VOCABULARY_INT(name, (struct cx *cx, VAL a, VAL b), ARGS(a.id, b.id))
+#define KIND_I2I(name) VOCABULARY_INT(name, (struct cx *cx, VAL a, VAL b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_I3(name)  VOCABULARY_INT(name, (struct cx *cx, VAL a, VAL b, VAL c), ARGS(a.id, b.id, c.id))
+
+#define VOCABULARY_SHAPED(name, result, PARAMS, ...)                                                          \
+    VOCABULARY result v_##name PARAMS                                                                         \
+    {                                                                                                         \
+        return (result){append(cx, (struct ir_insn){.op = IR_##name, .esz = s.esz, .lanes = s.lanes, __VA_ARGS__})}; \
+    }
+#define CX_SHAPE struct cx *cx, struct shape s
+#define KIND_V1(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a), ARGS(a.id))
+#define KIND_V1I(name) VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_V2(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a, VEC b), ARGS(a.id, b.id))
+#define KIND_V2I(name) VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a, VEC b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_V3(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a, VEC b, VEC c), ARGS(a.id, b.id, c.id))
+#define KIND_V3I(name) \
+    VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a, VEC b, VEC c, int64_t imm), ARGS(a.id, b.id, c.id), .imm = imm)
+#define KIND_W1        KIND_V1I
+#define KIND_W2        KIND_V2I
+#define KIND_W3        KIND_V3I
+#define KIND_Q1        KIND_V1I
+#define KIND_Q2        KIND_V2I
+#define KIND_Q3        KIND_V3I
+#define KIND_F1        KIND_V1I
+#define KIND_F2        KIND_V2I
+#define KIND_F3        KIND_V3I
+#define KIND_WF1       KIND_V1I
+#define KIND_WF2       KIND_V2I
+#define KIND_WF3       KIND_V3I
+#define KIND_VX(name)  VOCABULARY_SHAPED(name, VAL, (CX_SHAPE, VEC a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_XV(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VAL a, VAL b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_VXV(name) VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a, VAL b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_FX        KIND_VX
+#define KIND_XF(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VAL a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_FFX(name) VOCABULARY_SHAPED(name, VAL, (CX_SHAPE, VEC a, VEC b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+
+#define VOCABULARY_EFFECT(name, result, PARAMS, ...) \
+    VOCABULARY result v_##name PARAMS { return (result){append(cx, (struct ir_insn){.op = IR_##name, __VA_ARGS__})}; }
+#define VOCABULARY_VOID(name, PARAMS, ...) \
+    VOCABULARY void v_##name PARAMS { append(cx, (struct ir_insn){.op = IR_##name, __VA_ARGS__}); }
+#define KIND_E__(name)    VOCABULARY_VOID(name, (struct cx *cx, int64_t imm), .imm = imm)
+#define KIND_E__i(name)   VOCABULARY_EFFECT(name, VAL, (struct cx *cx, int64_t imm), .imm = imm)
+#define KIND_E__v(name)   VOCABULARY_EFFECT(name, VEC, (struct cx *cx, int64_t imm), .imm = imm)
+#define KIND_E_v_(name)   VOCABULARY_VOID(name, (struct cx *cx, VEC a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_E_p_(name)   VOCABULARY_VOID(name, (struct cx *cx, VAL a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_E_i_(name)   VOCABULARY_VOID(name, (struct cx *cx, VAL a), ARGS(a.id))
+#define KIND_E_i_i(name)  VOCABULARY_EFFECT(name, VAL, (struct cx *cx, VAL a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_E_i_v(name)  VOCABULARY_EFFECT(name, VEC, (struct cx *cx, VAL a, int64_t imm), ARGS(a.id), .imm = imm)
+#define KIND_E_ii_(name)  VOCABULARY_VOID(name, (struct cx *cx, VAL a, VAL b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_E_iv_(name)  VOCABULARY_VOID(name, (struct cx *cx, VAL a, VEC b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_E_ii_i(name) \
+    VOCABULARY_EFFECT(name, VAL, (struct cx *cx, VAL a, VAL b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_E_iv_i(name) \
+    VOCABULARY_EFFECT(name, VAL, (struct cx *cx, VAL a, VEC b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
+#define KIND_E_iii_i(name) \
+    VOCABULARY_EFFECT(name, VAL, (struct cx *cx, VAL a, VAL b, VAL c, int64_t imm), ARGS(a.id, b.id, c.id), .imm = imm)
+#define KIND_E_ivv_v(name) \
+    VOCABULARY_EFFECT(name, VEC, (struct cx *cx, VAL a, VEC b, VEC c, int64_t imm), ARGS(a.id, b.id, c.id), .imm = imm)
+
+#define ROW(kind, name) KIND_##kind(name)
+#include <xemu/ir_rows.h>
+#undef ROW
+
+VOCABULARY VAL v_const(struct cx *cx, uint64_t value) { return INT_VALUE(const, 0, .imm = (int64_t)value); }
+
+static void end(struct cx *cx, struct ir_insn insn)
+{
+    append(cx, insn);
+    cx->ended = true;
+}
+
+VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
+{
+    end(cx, (struct ir_insn){.op = IR_branch, .esz = kind, .imm = (int64_t)target});
+}
+
+VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
+{
+    append(cx, (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target});
+    branch(cx, cx->pc + 4, BRANCH_PLAIN);
+}
+
+VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
+{
+    end(cx, (struct ir_insn){.op = IR_jump, .arg = {target.id}, .imm = kind});
+}
+
+VOCABULARY void stop(struct cx *cx, enum exit_reason reason, unsigned imm)
+{
+    end(cx, (struct ir_insn){.op = IR_stop, .imm = reason | (int64_t)imm << 8});
+}
+
+#include "meanings.inc"
+
+/* --- from instructions to blocks ---------------------------------------------------------------------- */
+
+typedef void lifter(struct cx *cx, const struct a64_insn *in);
+
+static void lift_undefined(struct cx *cx, const struct a64_insn *in)
+{
+    (void)in;
+    stop(cx, EXIT_UNDEFINED, 0);
+}
+
+#define A64_SEM(name) \
+    static void lift_##name(struct cx *cx, const struct a64_insn *in) { sem_##name(cx, in); }
+#include "a64_rows.inc"
+
+#define LIFTER_0(name) lift_##name
+#define LIFTER_1(name) lift_undefined
+#define A64_ROW(name, meaning, feature, todo) [A64_##name] = LIFTER_##todo(meaning),
+static lifter *const lifters[A64_OP_COUNT] = {
+    [A64_UNALLOCATED] = lift_undefined,
+#include "a64_rows.inc"
+};
+
+/* No instruction's meaning has more operations than this (LD4, ST4 of 16-byte vectors). */
+#define MAX_OPS_PER_INSN 128
+
+void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns)
+{
+    struct cx cx = {.block = block, .pc = pc};
+    uint64_t page_end = (pc | 4095) + 1;
+
+    block->pc = pc;
+    block->count = 0;
+    for (unsigned n = 0; n < max_insns && block->count < IR_MAX_INSNS - MAX_OPS_PER_INSN; n++, cx.pc += 4) {
+        struct a64_insn in;
+        if (cx.pc == page_end)
+            break;
+        a64_decode((uint32_t)mem_load(cx.pc, 2), cx.pc, &in);
+        cx.w = a64_has_sf(in.op) && !in.sf ? 32 : 64;
+        append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
+        lifters[in.op](&cx, &in);
+        if (cx.ended)
+            return;
+    }
+    branch(&cx, cx.pc, BRANCH_PLAIN);
+}

@@ -1,0 +1,18 @@
+/* The engines of frontend-arm64, called by core/engine.c with the recovery point armed and MXCSR the guest's. */
+#ifndef XEMU_INTERP_H
+#define XEMU_INTERP_H
+
+#include <xemu/cpu.h>
+#include <xemu/exit.h>
+
+#include <stddef.h>
+
+enum exit_reason interp_run(struct cpu *cpu);
+
+/* Frees the calling thread's cache of decoded instructions, at thread exit. */
+void interp_free(struct cpu *cpu);
+
+/* Returns if the guest may execute at pc; otherwise leaves through the recovery point with the fault set. */
+void fetch_check(struct cpu *cpu, uint64_t pc);
+
+#endif

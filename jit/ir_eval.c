@@ -1,0 +1,111 @@
+/* The reference evaluator of the IR: one operation after the other, on the expressions of ir_ops.def. */
+#include <xemu/eval.h>
+#include <xemu/ir.h>
+#include <xemu/log.h>
+
+/* A value: integers in .i, vectors in .v. */
+union value {
+    uint64_t i;
+    union vec v;
+};
+
+#define A     values[insn->arg[0]]
+#define B     values[insn->arg[1]]
+#define C     values[insn->arg[2]]
+#define IMM   insn->imm
+#define SHAPE cpu, insn->esz, insn->lanes
+
+#define CASE(name, statement) \
+    case IR_##name:           \
+        statement;            \
+        break;
+#define INT(name, args32, args64) CASE(name, r->i = insn->w == 32 ? eval32_##name args32 : eval64_##name args64)
+#define LOW(x)                    (uint32_t)(x)
+#define CASE_I1(n)                INT(n, (LOW(A.i)), (A.i))
+#define CASE_I1I(n)               INT(n, (LOW(A.i), IMM), (A.i, IMM))
+#define CASE_I2(n)                INT(n, (LOW(A.i), LOW(B.i)), (A.i, B.i))
+#define CASE_I2I(n)               INT(n, (LOW(A.i), LOW(B.i), IMM), (A.i, B.i, IMM))
+#define CASE_I3(n)                INT(n, (LOW(A.i), LOW(B.i), LOW(C.i)), (A.i, B.i, C.i))
+#define CASE_V1(n)                CASE(n, r->v = eval_##n(SHAPE, A.v, A.v, A.v, 0))
+#define CASE_V1I(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, A.v, A.v, IMM))
+#define CASE_V2(n)                CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, B.v, 0))
+#define CASE_V2I(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, B.v, IMM))
+#define CASE_V3(n)                CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, C.v, 0))
+#define CASE_V3I(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, C.v, IMM))
+#define CASE_W1                   CASE_V1I
+#define CASE_W2                   CASE_V2I
+#define CASE_W3                   CASE_V3I
+#define CASE_Q1                   CASE_V1I
+#define CASE_Q2                   CASE_V2I
+#define CASE_Q3                   CASE_V3I
+#define CASE_F1                   CASE_V1I
+#define CASE_F2                   CASE_V2I
+#define CASE_F3                   CASE_V3I
+#define CASE_WF1                  CASE_V1I
+#define CASE_WF2                  CASE_V2I
+#define CASE_WF3                  CASE_V3I
+#define CASE_VX(n)                CASE(n, r->i = eval_##n(SHAPE, A.v, A.v, A.v, IMM))
+#define CASE_XV(n)                CASE(n, r->v = eval_##n(SHAPE, A.i, B.i, B.i, IMM))
+#define CASE_VXV(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, B.i, B.i, IMM))
+#define CASE_FX                   CASE_VX
+#define CASE_XF(n)                CASE(n, r->v = eval_##n(SHAPE, A.i, A.i, A.i, IMM))
+#define CASE_FFX(n)               CASE(n, r->i = eval_##n(SHAPE, A.v, B.v, B.v, IMM))
+#define CASE_E__(n)               CASE(n, eval_##n(cpu, IMM))
+#define CASE_E__i(n)              CASE(n, r->i = eval_##n(cpu, IMM))
+#define CASE_E__v(n)              CASE(n, r->v = eval_##n(cpu, IMM))
+#define CASE_E_p_(n)              CASE(n, eval_##n(cpu, IMM, A.i))
+#define CASE_E_v_(n)              CASE(n, eval_##n(cpu, IMM, A.v))
+#define CASE_E_i_(n)              CASE(n, eval_##n(cpu, IMM, A.i))
+#define CASE_E_i_i(n)             CASE(n, r->i = eval_##n(cpu, IMM, A.i))
+#define CASE_E_i_v(n)             CASE(n, r->v = eval_##n(cpu, IMM, A.i))
+#define CASE_E_ii_(n)             CASE(n, eval_##n(cpu, IMM, A.i, B.i))
+#define CASE_E_iv_(n)             CASE(n, eval_##n(cpu, IMM, A.i, B.v))
+#define CASE_E_ii_i(n)            CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.i))
+#define CASE_E_iv_i(n)            CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.v))
+#define CASE_E_iii_i(n)           CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.i, C.i))
+#define CASE_E_ivv_v(n)           CASE(n, r->v = eval_##n(cpu, IMM, A.i, B.v, C.v))
+
+/* Leaves the block; cpu->pc is the marked instruction. */
+static enum exit_reason stop(struct cpu *cpu, int64_t imm)
+{
+    enum exit_reason reason = (enum exit_reason)(imm & 0xff);
+    cpu->exit_imm = (uint32_t)(imm >> 8);
+    if (reason == EXIT_UNDEFINED)
+        cpu->exit_word = (uint32_t)mem_load(cpu->pc, 2);
+    if (reason == EXIT_CODE)
+        cpu->pc += 4;
+    return reason;
+}
+
+enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block)
+{
+    union value values[IR_MAX_INSNS];
+
+    for (unsigned index = 0; index < block->count; index++) {
+        const struct ir_insn *insn = &block->insns[index];
+        union value *r = &values[index];
+        switch ((enum ir_op)insn->op) {
+#define ROW(kind, name) CASE_##kind(name)
+#include <xemu/ir_rows.h>
+#undef ROW
+            CASE(const, r->i = (uint64_t)IMM)
+            CASE(mark, cpu->pc = (uint64_t)IMM)
+        case IR_branch:
+            cpu->pc = (uint64_t)IMM;
+            return EXIT_BRANCH;
+        case IR_branch_if:
+            if (!A.i)
+                break;
+            cpu->pc = (uint64_t)IMM;
+            return EXIT_BRANCH;
+        case IR_jump:
+            cpu->pc = A.i;
+            return EXIT_BRANCH;
+        case IR_stop:
+            return stop(cpu, IMM);
+        case IR_OP_COUNT:
+            break;
+        }
+    }
+    panic("IR block at %#lx has no end", block->pc);
+}

@@ -1,0 +1,57 @@
+/* From the SVC to the host's kernel: the table of syscalls.def and the one way through it. */
+#include <xemu/log.h>
+#include <xemu/sys.h>
+
+#include <errno.h>
+
+#include "abi.h"
+#include "handlers.h"
+#include "path.h"
+#include "strace.h"
+#include "task.h"
+
+#define PASS(nr, name, letters) [nr] = {#name, letters, NULL, SYS_##name},
+#define PATH(nr, name, letters) [nr] = {#name, letters, path_call, SYS_##name},
+#define MAP(nr, name, letters, note) [nr] = {#name, letters, sys_##name, -1},
+#define EMU(nr, name, letters, note) [nr] = {#name, letters, sys_##name, -1},
+#define NONE(nr, name, letters, note) [nr] = {#name, letters, NULL, -1},
+
+static const struct syscall_row table[] = {
+#include "syscalls.def"
+};
+
+const struct syscall_row *syscall_row(uint64_t number)
+{
+    static const struct syscall_row unknown = {NULL, "xxxxxx", NULL, -1};
+    uint32_t index = (uint32_t)number; /* the kernel looks at w8 only */
+    return index < sizeof table / sizeof *table && table[index].name ? &table[index] : &unknown;
+}
+
+static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uint64_t args[6])
+{
+    if (row->handler)
+        return row->handler(cpu, args);
+    if (row->host >= 0)
+        return host_call(row->host, args);
+    if (log_on(LOG_UNIMP))
+        log_printf("system call %u (%s) isn't implemented\n", (uint32_t)cpu->x[8], row->name ? row->name : "?");
+    return -ENOSYS;
+}
+
+void sys_call(struct cpu *cpu)
+{
+    const uint64_t args[6] = {cpu->x[0], cpu->x[1], cpu->x[2], cpu->x[3], cpu->x[4], cpu->x[5]};
+    const struct syscall_row *row = syscall_row(cpu->x[8]);
+    if (cpu->stop) /* deliver first: the guest will come back to its SVC */
+        return;
+    bool traced = strace_on();
+    if (traced)
+        strace_enter(row, args);
+    int64_t result = perform(cpu, row, args);
+    if (traced)
+        strace_leave(row, cpu->x[8], args, result);
+    if (result == RESULT_RESTART || result == RESULT_NONE)
+        return;
+    cpu->x[0] = (uint64_t)result;
+    cpu->pc += 4;
+}

@@ -1,0 +1,345 @@
+/* The files of /proc that would show xemu instead of the guest: which they are, and what they say. */
+#include "proc.h"
+
+#include <xemu/fault.h>
+#include <xemu/loader.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "path.h"
+#include "task.h"
+
+/* ---- text ---- */
+
+static bool text_room(struct text *text, size_t more)
+{
+    if (text->error || text->length + more < text->room)
+        return !text->error;
+    size_t room = (text->length + more) * 2 + 1024;
+    char *bigger = realloc(text->at, room);
+    if (!bigger) {
+        text->error = -ENOMEM;
+        return false;
+    }
+    text->at = bigger;
+    text->room = room;
+    return true;
+}
+
+void text_add_bytes(struct text *text, const void *bytes, size_t count)
+{
+    if (!text_room(text, count))
+        return;
+    memcpy(text->at + text->length, bytes, count);
+    text->length += count;
+}
+
+void text_add(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char line[PATH_MAX + 256];
+    int length = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (length > 0)
+        text_add_bytes(text, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
+}
+
+/* ---- which file ---- */
+
+static const struct {
+    const char *name;
+    enum proc_file file;
+} own_files[] = {
+    {"exe", PROC_EXE},   {"maps", PROC_MAPS},       {"smaps", PROC_SMAPS}, {"cmdline", PROC_CMDLINE},
+    {"auxv", PROC_AUXV}, {"environ", PROC_ENVIRON}, {"stat", PROC_STAT},
+};
+
+static enum proc_file own_file(const char *name)
+{
+    for (size_t i = 0; i < sizeof own_files / sizeof *own_files; i++) {
+        if (!strcmp(own_files[i].name, name))
+            return own_files[i].file;
+    }
+    return PROC_NONE;
+}
+
+/* Writes the absolute path without empty, "." and ".." parts. Links aren't looked at. */
+static void normalise(char *out, size_t size, const char *path)
+{
+    size_t length = 0;
+    while (*path) {
+        while (*path == '/')
+            path++;
+        size_t part = strcspn(path, "/");
+        if (part == 2 && !memcmp(path, "..", 2)) {
+            while (length && out[--length] != '/')
+                ;
+        } else if (part && !(part == 1 && *path == '.') && length + part + 2 < size) {
+            out[length++] = '/';
+            memcpy(out + length, path, part);
+            length += part;
+        }
+        path += part;
+    }
+    out[length] = '\0';
+}
+
+/* Eats "N/" if N is a thread of this process. */
+static const char *skip_own_id(const char *path)
+{
+    char *end;
+    long id = strtol(path, &end, 10);
+    if (end == path || *end != '/' || *path == '+' || *path == '-')
+        return NULL;
+    bool ours = id == getpid() || host_raw(SYS_tgkill, (uint64_t)getpid(), (uint64_t)id, 0, 0) == 0;
+    return ours ? end + 1 : NULL;
+}
+
+static const char *skip_word(const char *path, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(path, word, length) ? NULL : path + length;
+}
+
+/* path is normalised and absolute. */
+static enum proc_file match_absolute(const char *path)
+{
+    const char *rest = skip_word(path, "/proc/");
+    if (!rest)
+        return PROC_NONE;
+    if (!strcmp(rest, "cpuinfo"))
+        return PROC_CPUINFO;
+    const char *inside = skip_word(rest, "self/");
+    if (!inside)
+        inside = skip_word(rest, "thread-self/");
+    if (!inside)
+        inside = skip_own_id(rest);
+    const char *task = inside ? skip_word(inside, "task/") : NULL;
+    if (task)
+        inside = skip_own_id(task);
+    return inside ? own_file(inside) : PROC_NONE;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The directory that a relative path starts from. */
+static bool base_directory(int dirfd, char *buffer, size_t size)
+{
+    char link[32] = "/proc/self/cwd";
+    if (dirfd != AT_FDCWD)
+        snprintf(link, sizeof link, "/proc/self/fd/%d", dirfd);
+    ssize_t length = readlink(link, buffer, size - 1);
+    if (length < 0)
+        return false;
+    buffer[length] = '\0';
+    return strncmp(buffer, "/proc", 5) == 0;
+}
+
+enum proc_file proc_match(int dirfd, const char *path)
+{
+    char whole[2 * PATH_MAX], clean[PATH_MAX];
+    const char *name = last_part(path);
+    if (own_file(name) == PROC_NONE && strcmp(name, "cpuinfo")) /* nearly always */
+        return PROC_NONE;
+    if (path[0] == '/') {
+        if (!strstr(path, "proc"))
+            return PROC_NONE;
+        normalise(clean, sizeof clean, path);
+        return match_absolute(clean);
+    }
+    if (!base_directory(dirfd, whole, PATH_MAX))
+        return PROC_NONE;
+    strcat(whole, "/");
+    strcat(whole, path);
+    normalise(clean, sizeof clean, whole);
+    return match_absolute(clean);
+}
+
+/* ---- what they say ---- */
+
+static void add_guest_range(struct text *text, uint64_t from, uint64_t to)
+{
+    char chunk[1024];
+    while (from < to) {
+        size_t count = to - from < sizeof chunk ? to - from : sizeof chunk;
+        if (guest_copy_in(chunk, from, count))
+            return;
+        text_add_bytes(text, chunk, count);
+        from += count;
+    }
+}
+
+static void proc_cmdline(struct text *text, enum proc_file file)
+{
+    (void)file;
+    add_guest_range(text, guest_image.arg_start, guest_image.arg_end);
+}
+
+static void proc_environ(struct text *text, enum proc_file file)
+{
+    (void)file;
+    add_guest_range(text, guest_image.env_start, guest_image.env_end);
+}
+
+static void proc_auxv(struct text *text, enum proc_file file)
+{
+    (void)file;
+    add_guest_range(text, guest_image.auxv, guest_image.auxv + guest_image.auxv_size);
+}
+
+/* Fields of stat that are addresses (proc(5)); the others are the host's. */
+static uint64_t stat_field(int number, uint64_t host)
+{
+    switch (number) {
+    case 26:
+        return guest_image.start_code;
+    case 27:
+        return guest_image.end_code;
+    case 28:
+        return guest_image.sp;
+    case 29: /* kstkesp, kstkeip: zero as in a live process */
+    case 30:
+        return 0;
+    case 45:
+        return guest_image.start_data;
+    case 46:
+        return guest_image.end_data;
+    case 47:
+        return guest_image.brk_start;
+    case 48:
+        return guest_image.arg_start;
+    case 49:
+        return guest_image.arg_end;
+    case 50:
+        return guest_image.env_start;
+    case 51:
+        return guest_image.env_end;
+    default:
+        return host;
+    }
+}
+
+static size_t read_host_file(const char *path, char *buffer, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, buffer, size - 1);
+    if (fd >= 0)
+        close(fd);
+    buffer[length > 0 ? length : 0] = '\0';
+    return length > 0 ? (size_t)length : 0;
+}
+
+static void add_stat(struct text *text, const char *path)
+{
+    char host[2048];
+    read_host_file(path, host, sizeof host);
+    char *field = strrchr(host, ')'); /* the second field may contain anything */
+    if (!field)
+        return;
+    text_add_bytes(text, host, (size_t)(field + 1 - host));
+    int number = 3;
+    for (field = strtok(field + 1, " \n"); field; field = strtok(NULL, " \n"), number++) {
+        if (number >= 26 && number <= 51 && (number <= 30 || number >= 45))
+            text_add(text, " %lu", stat_field(number, strtoul(field, NULL, 10)));
+        else
+            text_add(text, " %s", field);
+    }
+    text_add(text, "\n");
+}
+
+/* HWCAP and HWCAP2 bits by the names that the kernel prints. */
+static const char *const hwcap_names[64] = {
+    "fp",      "asimd",   "evtstrm",  "aes",     "pmull",  "sha1",    "sha2",   "crc32",
+    "atomics", "fphp",    "asimdhp",  "cpuid",   "asimdrdm", "jscvt", "fcma",   "lrcpc",
+    "dcpop",   "sha3",    "sm3",      "sm4",     "asimddp", "sha512", "sve",    "asimdfhm",
+    "dit",     "uscat",   "ilrcpc",   "flagm",   "ssbs",   "sb",      "paca",   "pacg",
+};
+static const char *const hwcap2_names[64] = {
+    "dcpodp",  "sve2",    "sveaes",   "svepmull", "svebitperm", "svesha3", "svesm4", "flagm2",
+    "frint",   "svei8mm", "svef32mm", "svef64mm", "svebf16",    "i8mm",    "bf16",   "dgh",
+    "rng",     "bti",     "mte",      "ecv",      "afp",        "rpres",   "mte3",   "sme",
+    [31] = "wfxt", [32] = "ebf16", [34] = "cssc", [35] = "rprfm", [43] = "mops", [44] = "hbc",
+};
+
+static void add_features(struct text *text, uint64_t bits, const char *const names[64])
+{
+    for (int i = 0; i < 64; i++) {
+        if ((bits >> i & 1) && names[i])
+            text_add(text, " %s", names[i]);
+    }
+}
+
+static void proc_cpuinfo(struct text *text, enum proc_file file)
+{
+    (void)file;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    for (long i = 0; i < cpus; i++) {
+        text_add(text, "processor\t: %ld\nBogoMIPS\t: 100.00\nFeatures\t:", i);
+        add_features(text, cpu_hwcap(), hwcap_names);
+        add_features(text, cpu_hwcap2(), hwcap2_names);
+        text_add(text, "\nCPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\n"
+                       "CPU part\t: 0x000\nCPU revision\t: 0\n\n");
+    }
+}
+
+static void (*const makers[])(struct text *, enum proc_file) = {
+    [PROC_MAPS] = proc_maps,       [PROC_SMAPS] = proc_maps,     [PROC_CMDLINE] = proc_cmdline,
+    [PROC_AUXV] = proc_auxv,       [PROC_ENVIRON] = proc_environ, [PROC_CPUINFO] = proc_cpuinfo,
+};
+
+/* ---- opening ---- */
+
+/* A descriptor that reads the text: read-only and without a name in the file system. */
+static int64_t serve(const struct text *text, const char *name, uint64_t host_flags)
+{
+    char link[32];
+    uint64_t cloexec = host_flags & O_CLOEXEC;
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (size_t done = 0; done < text->length;) {
+        ssize_t wrote = pwrite(fd, text->at + done, text->length - done, (off_t)done);
+        if (wrote <= 0) {
+            close(fd);
+            return -EIO;
+        }
+        done += (size_t)wrote;
+    }
+    /* Opened again the descriptor is read-only like the real file's; it takes the place of the first. */
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int again = open(link, O_RDONLY | O_CLOEXEC);
+    if (again >= 0) {
+        dup3(again, fd, O_CLOEXEC);
+        close(again);
+    }
+    if (!cloexec)
+        fcntl(fd, F_SETFD, 0);
+    return fd;
+}
+
+int64_t proc_open(enum proc_file file, const char *path, uint64_t host_flags)
+{
+    struct text text = {0};
+    if (access(path[0] == '/' ? path : "/proc/self/stat", F_OK))
+        return -errno;
+    if (file == PROC_STAT)
+        add_stat(&text, path[0] == '/' ? path : "/proc/self/stat");
+    else
+        makers[file](&text, file);
+    int64_t result = text.error ? text.error : serve(&text, last_part(path), host_flags);
+    free(text.at);
+    return result;
+}

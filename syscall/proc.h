@@ -1,0 +1,43 @@
+/* The files of /proc that would show xemu instead of the guest. */
+#ifndef SYSCALL_PROC_H
+#define SYSCALL_PROC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ORDER proc_files: proc.c */
+enum proc_file {
+    PROC_NONE,
+    PROC_EXE, /* the link; all others are made at open */
+    PROC_MAPS,
+    PROC_SMAPS,
+    PROC_CMDLINE,
+    PROC_AUXV,
+    PROC_ENVIRON,
+    PROC_STAT,
+    PROC_CPUINFO,
+};
+
+/* Which of them the path names, textually; relative paths are looked at only if their last part is a name from the
+ * table. */
+enum proc_file proc_match(int dirfd, const char *path);
+
+/* The program that /proc/self/exe names, as a path that the host can open. */
+const char *proc_exe_path(void);
+
+/* Opens a made file: a descriptor with the content as of now, the lowest that is free, or -errno. */
+int64_t proc_open(enum proc_file file, const char *path, uint64_t host_flags);
+
+/* Text under construction. */
+struct text {
+    char *at;
+    size_t length, room;
+    int error; /* 0 or -ENOMEM */
+};
+void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_add_bytes(struct text *text, const void *bytes, size_t count);
+
+/* proc_maps.c: /proc/self/maps and smaps of the guest, from the host's. */
+void proc_maps(struct text *text, enum proc_file file);
+
+#endif

@@ -1,0 +1,155 @@
+/* Facts about the process and the machine: uname, prctl, limits; and the start of the guest's kernel. */
+#include <xemu/fault.h>
+#include <xemu/guestmem.h>
+#include <xemu/log.h>
+#include <xemu/options.h>
+#include <xemu/sys.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "handlers.h"
+#include "strace.h"
+#include "task.h"
+
+struct guest_image guest_image;
+
+int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
+{
+    (void)cpu;
+    struct utsname names;
+    if (uname(&names))
+        return -errno;
+    strcpy(names.machine, "aarch64");
+    if (options.uname_release)
+        snprintf(names.release, sizeof names.release, "%s", options.uname_release);
+    return guest_copy_out(args[0], &names, sizeof names);
+}
+
+/* ---- prctl ---- */
+
+/* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are features
+ * that the guest's CPU hasn't got. A kernel without them says EINVAL. All others go to the host. */
+static const int refused_options[] = {
+    PR_SET_MM,              /* where code, data, brk and arguments are */
+    PR_SET_SECCOMP,         /* a filter would see xemu's calls */
+    PR_GET_TSC,             PR_SET_TSC,        PR_SET_UNALIGN,        PR_GET_UNALIGN,
+    PR_SET_FPEMU,           PR_GET_FPEMU,      PR_SET_FPEXC,          PR_GET_FPEXC,
+    PR_SET_ENDIAN,          PR_GET_ENDIAN,     PR_SET_FP_MODE,        PR_GET_FP_MODE,
+    PR_SVE_SET_VL,          PR_SVE_GET_VL,     PR_PAC_RESET_KEYS,     PR_SET_TAGGED_ADDR_CTRL,
+    PR_GET_TAGGED_ADDR_CTRL, 59 /* PR_SET_SYSCALL_USER_DISPATCH */,
+    60 /* PR_PAC_SET_ENABLED_KEYS */, 61 /* PR_PAC_GET_ENABLED_KEYS */,
+    63 /* PR_SME_SET_VL */, 64 /* PR_SME_GET_VL */, 65 /* PR_SET_MDWE: xemu compiles code */, 66 /* PR_GET_MDWE */,
+};
+
+int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
+{
+    (void)cpu;
+    for (size_t i = 0; i < sizeof refused_options / sizeof *refused_options; i++) {
+        if (refused_options[i] == (int)args[0])
+            return -EINVAL;
+    }
+    return host_call(SYS_prctl, args);
+}
+
+/* ---- limits ---- */
+
+/* Limits on the address space would hit xemu's code cache and heap instead of the guest: they are kept and shown,
+ * but the host doesn't get to know them. */
+static struct kept_limit {
+    int resource;
+    bool set;
+    struct rlimit64 value;
+} kept_limits[] = {{.resource = RLIMIT_AS}, {.resource = RLIMIT_DATA}};
+
+static struct kept_limit *kept_limit(uint64_t pid, uint64_t resource)
+{
+    if (pid != 0 && (int)pid != getpid())
+        return NULL;
+    for (size_t i = 0; i < sizeof kept_limits / sizeof *kept_limits; i++) {
+        if (kept_limits[i].resource == (int)resource)
+            return &kept_limits[i];
+    }
+    return NULL;
+}
+
+static int64_t change_kept(struct kept_limit *kept, uint64_t new_addr, uint64_t old_addr)
+{
+    struct rlimit64 new, old = kept->value;
+    if (!kept->set && prlimit64(0, (enum __rlimit_resource)kept->resource, NULL, &old))
+        return -errno;
+    if (new_addr) {
+        if (guest_copy_in(&new, new_addr, sizeof new))
+            return -EFAULT;
+        if (new.rlim_cur > new.rlim_max)
+            return -EINVAL;
+        if (new.rlim_max > old.rlim_max && geteuid() != 0)
+            return -EPERM;
+        kept->value = new;
+        kept->set = true;
+    }
+    return old_addr ? guest_copy_out(old_addr, &old, sizeof old) : 0;
+}
+
+int64_t sys_prlimit64(struct cpu *cpu, const uint64_t args[6])
+{
+    (void)cpu;
+    struct kept_limit *kept = kept_limit(args[0], args[1]);
+    return kept ? change_kept(kept, args[2], args[3]) : host_call(SYS_prlimit64, args);
+}
+
+int64_t sys_getrlimit(struct cpu *cpu, const uint64_t args[6])
+{
+    if (!args[1])
+        return -EFAULT;
+    return sys_prlimit64(cpu, (const uint64_t[6]){0, args[0], 0, args[1]});
+}
+
+int64_t sys_setrlimit(struct cpu *cpu, const uint64_t args[6])
+{
+    if (!args[1])
+        return -EFAULT;
+    return sys_prlimit64(cpu, (const uint64_t[6]){0, args[0], args[1], 0});
+}
+
+/* ---- start ---- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void *main_altstack(size_t size)
+{
+    void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stack == MAP_FAILED)
+        die(1, "no memory for the stack of signal handlers");
+    return stack;
+}
+
+void sys_init(struct cpu *cpu, const struct guest_image *image)
+{
+    struct task *task = calloc(1, sizeof *task);
+    if (!task || !(task->sighand = sighand_copy(NULL)))
+        die(1, "out of memory");
+    guest_image = *image;
+    task->altstack.flags = SS_DISABLE;
+    cpu->task = task;
+    this_cpu = cpu;
+    prctl(PR_SET_NAME, base_name(image->execfn));
+    guest_brk_init(image->brk_start);
+    self_exe_adopt();
+    exec_adopt_program();
+    strace_init();
+    signal_thread_init(main_altstack(HOST_ALTSTACK_SIZE), HOST_ALTSTACK_SIZE);
+    signal_init(task);
+}

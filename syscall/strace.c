@@ -1,0 +1,122 @@
+/* --strace: one line per system call and signal. */
+#include "strace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "task.h"
+
+static int file = -1; /* of --strace=FILE; -1: the log */
+
+void strace_init(void)
+{
+    if (!options.strace || !options.strace_file)
+        return;
+    int fd = open(options.strace_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0)
+        die(1, "%s: %s", options.strace_file, strerror(errno));
+    file = own_fd(fd);
+}
+
+void line_add(struct line *line, const char *format, ...)
+{
+    va_list args;
+    size_t room = sizeof line->text - line->length;
+    va_start(args, format);
+    int length = vsnprintf(line->text + line->length, room, format, args);
+    va_end(args);
+    if (length > 0)
+        line->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+/* One write per line, so that lines of several processes don't mix. */
+static void emit(const struct line *line)
+{
+    if (file < 0)
+        log_printf("%s", line->text);
+    else
+        host_raw(SYS_write, (uint64_t)file, (uint64_t)line->text, line->length, 0);
+}
+
+static void begin(struct line *line)
+{
+    line->length = 0;
+    line_add(line, "[%d] ", (int)host_raw(SYS_gettid, 0, 0, 0, 0));
+}
+
+static void add_call(struct line *line, const struct syscall_row *row, uint64_t number, const uint64_t args[6],
+                     int64_t result, bool done)
+{
+    if (row->name)
+        line_add(line, "%s(", row->name);
+    else
+        line_add(line, "syscall_%u(", (uint32_t)number);
+    for (int i = 0; row->letters[i]; i++) {
+        line_add(line, i ? ", " : "");
+        strace_argument(line, row->letters[i], args + i, result, done);
+    }
+    line_add(line, ")");
+}
+
+static bool may_not_return(const struct syscall_row *row)
+{
+    static const char *const names[] = {"exit", "exit_group", "execve", "execveat"};
+    for (size_t i = 0; row->name && i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(row->name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+void strace_enter(const struct syscall_row *row, const uint64_t args[6])
+{
+    struct line line;
+    if (!may_not_return(row))
+        return;
+    begin(&line);
+    add_call(&line, row, 0, args, 0, false);
+    line_add(&line, "\n");
+    emit(&line);
+}
+
+static void add_result(struct line *line, const struct syscall_row *row, int64_t result)
+{
+    bool address = row->name && (strchr("a", row->letters[0]) || !strcmp(row->name, "mmap")) &&
+                   (!strcmp(row->name, "mmap") || !strcmp(row->name, "brk") || !strcmp(row->name, "mremap"));
+    if (result == RESULT_RESTART)
+        line_add(line, " = ? (to be restarted)");
+    else if (result == RESULT_NONE)
+        line_add(line, " = ?");
+    else if (result < 0 && result > -4096)
+        line_add(line, " = -1 %s (%s)", strace_errno((int)-result), strerror((int)-result));
+    else
+        line_add(line, address ? " = %#lx" : " = %ld", result);
+}
+
+void strace_leave(const struct syscall_row *row, uint64_t number, const uint64_t args[6], int64_t result)
+{
+    struct line line;
+    begin(&line);
+    add_call(&line, row, number, args, result, true);
+    add_result(&line, row, result);
+    line_add(&line, "\n");
+    emit(&line);
+}
+
+void strace_signal(const siginfo_t *info)
+{
+    struct line line;
+    if (!strace_on())
+        return;
+    begin(&line);
+    line_add(&line, "--- %s {si_code=%d", strace_signal_name(info->si_signo), info->si_code);
+    if (info->si_code > 0 && (SIGBIT(info->si_signo) & SYNC_SIGNALS))
+        line_add(&line, ", si_addr=%p} ---\n", info->si_addr);
+    else
+        line_add(&line, ", si_pid=%d, si_uid=%u} ---\n", info->si_pid, info->si_uid);
+    emit(&line);
+}

@@ -1,0 +1,252 @@
+/* Guest threads: each is a host thread with a cpu, a task and a small host stack. */
+#include <xemu/exit.h>
+#include <xemu/fault.h>
+#include <xemu/guestmem.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "handlers.h"
+#include "task.h"
+
+/* Host stacks hold xemu's frames only: the guest's stack is guest memory. Untouched pages cost nothing. */
+enum { GUARD_SIZE = 4096, STACK_SIZE = 256 * 1024 };
+
+static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct thread_block *blocks; /* all that are mapped; in use, or left by a thread that may still be dying */
+
+/* ---- cpu and task ---- */
+
+struct cpu *task_copy(const struct cpu *from, bool share_sighand)
+{
+    struct cpu *cpu = aligned_alloc(_Alignof(struct cpu), (sizeof *cpu + 63) & ~(size_t)63);
+    struct task *task = calloc(1, sizeof *task);
+    struct sighand *sighand = NULL;
+    if (cpu && task)
+        sighand = share_sighand ? sighand_share(from->task->sighand) : sighand_copy(from->task->sighand);
+    if (!sighand) {
+        free(cpu);
+        free(task);
+        return NULL;
+    }
+    *cpu = *from;
+    cpu->stop = 0;
+    cpu->excl_addr = EXCL_NONE;
+    cpu->recover = NULL;
+    cpu->interp = NULL;
+    cpu->task = task;
+    task->sighand = sighand;
+    task->sigmask = from->task->sigmask;
+    task->altstack = from->task->altstack;
+    return cpu;
+}
+
+void task_free(struct cpu *cpu)
+{
+    sighand_drop(cpu->task->sighand);
+    free(cpu->task->exec_scratch);
+    free(cpu->task);
+    free(cpu);
+}
+
+/* ---- host stacks ---- */
+
+static bool thread_is_gone(int tid)
+{
+    return tid && host_raw(SYS_tgkill, (uint64_t)getpid(), (uint64_t)tid, 0, 0) == -ESRCH;
+}
+
+static struct thread_block *block_map(void)
+{
+    size_t total = GUARD_SIZE + STACK_SIZE + HOST_ALTSTACK_SIZE;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
+    struct thread_block *block = calloc(1, sizeof *block);
+    char *at = block ? mmap(NULL, total, PROT_READ | PROT_WRITE, flags, -1, 0) : MAP_FAILED;
+    if (at == MAP_FAILED) {
+        free(block);
+        return NULL;
+    }
+    mprotect(at, GUARD_SIZE, PROT_NONE);
+    block->base = at;
+    block->stack = at + GUARD_SIZE;
+    block->altstack = at + GUARD_SIZE + STACK_SIZE;
+    return block;
+}
+
+struct thread_block *thread_block_get(void)
+{
+    pthread_mutex_lock(&blocks_lock);
+    struct thread_block *block = blocks;
+    while (block && !(block->left && thread_is_gone(block->tid)))
+        block = block->next;
+    if (!block && (block = block_map())) {
+        block->next = blocks;
+        blocks = block;
+    }
+    if (block) {
+        block->left = false;
+        block->tid = 0;
+    }
+    pthread_mutex_unlock(&blocks_lock);
+    return block;
+}
+
+void thread_block_put(struct thread_block *block, int tid)
+{
+    pthread_mutex_lock(&blocks_lock);
+    block->tid = tid;
+    block->left = true;
+    pthread_mutex_unlock(&blocks_lock);
+}
+
+void *thread_block_top(struct thread_block *block) { return (char *)block->stack + STACK_SIZE; }
+
+static void block_unmap(struct thread_block *block)
+{
+    munmap(block->base, GUARD_SIZE + STACK_SIZE + HOST_ALTSTACK_SIZE);
+    free(block);
+}
+
+/* ---- fork ---- */
+
+void threads_fork_prepare(struct task *task)
+{
+    pthread_mutex_lock(&blocks_lock);
+    ipc_fork_prepare();
+    pthread_mutex_lock(&task->sighand->lock);
+    guestmem_fork_prepare();
+}
+
+void threads_fork_done(struct task *task, bool child)
+{
+    guestmem_fork_done();
+    pthread_mutex_unlock(&task->sighand->lock);
+    ipc_fork_done();
+    if (child) { /* the other threads don't exist here */
+        struct thread_block *next;
+        for (struct thread_block *block = blocks; block; block = next) {
+            next = block->next;
+            if (block != task->block)
+                block_unmap(block);
+        }
+        blocks = task->block;
+        if (blocks)
+            blocks->next = NULL;
+        task->sighand->users = 1;
+    }
+    pthread_mutex_unlock(&blocks_lock);
+}
+
+/* ---- life of a thread ---- */
+
+struct start {
+    struct cpu *cpu;
+    const struct clone_args64 *args;
+    sem_t started;
+    int tid;
+};
+
+/* What clone's flags ask of the new thread itself, before it runs guest code and before clone returns. */
+static void apply_flags(const struct clone_args64 *args, int tid)
+{
+    uint64_t flags = args->flags, lacking = ~flags & (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM);
+    if (flags & CLONE_PARENT_SETTID)
+        guest_copy_out(args->parent_tid, &tid, sizeof tid);
+    if (flags & CLONE_CHILD_SETTID)
+        guest_copy_out(args->child_tid, &tid, sizeof tid);
+    /* At the thread's end the kernel itself goes through the guest's robust list and clears and wakes the guest's
+     * tid, in its order; the C library's own uses of both aren't needed for a detached thread on our stack. */
+    host_raw(SYS_set_tid_address, flags & CLONE_CHILD_CLEARTID ? args->child_tid : 0, 0, 0, 0);
+    host_raw(SYS_set_robust_list, 0, 3 * sizeof(uint64_t), 0, 0);
+    if (lacking)
+        host_raw(SYS_unshare, lacking, 0, 0, 0);
+}
+
+static void *thread_main(void *arg)
+{
+    struct start *start = arg;
+    struct cpu *cpu = start->cpu;
+    struct thread_block *block = cpu->task->block;
+    int tid = (int)host_raw(SYS_gettid, 0, 0, 0, 0);
+    this_cpu = cpu;
+    signal_thread_init(block->altstack, HOST_ALTSTACK_SIZE);
+    apply_flags(start->args, tid);
+    start->tid = tid;
+    sem_post(&start->started); /* *start is gone from here on */
+    if (setjmp(cpu->task->leave) == 0) {
+        signal_release(cpu->task);
+        run_loop(cpu);
+    }
+    this_cpu = NULL;
+    signal_thread_init(NULL, 0);
+    task_free(cpu);
+    thread_block_put(block, tid);
+    return NULL;
+}
+
+static int64_t start_thread(struct start *start, struct thread_block *block)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sem_init(&start->started, 0, 0);
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, block->stack, STACK_SIZE);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    int error = pthread_create(&thread, &attr, thread_main, start);
+    pthread_attr_destroy(&attr);
+    if (!error) {
+        while (sem_wait(&start->started))
+            ; /* interrupted by a synchronous signal that somebody sent */
+    }
+    sem_destroy(&start->started);
+    return error ? -error : start->tid;
+}
+
+int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
+{
+    struct start start = {.args = args};
+    if (cpu->task->vfork_child) /* it borrows its parent's thread: nothing can start from there */
+        return -EAGAIN;
+    struct thread_block *block = thread_block_get();
+    start.cpu = block ? task_copy(cpu, true) : NULL;
+    if (!start.cpu) {
+        if (block)
+            thread_block_put(block, NO_TID);
+        return -EAGAIN;
+    }
+    start.cpu->x[0] = 0;
+    start.cpu->pc += 4;
+    if (args->stack)
+        start.cpu->x[31] = args->stack + args->stack_size;
+    if (args->flags & CLONE_SETTLS)
+        start.cpu->tpidr_el0 = args->tls;
+    start.cpu->task->block = block;
+    start.cpu->task->altstack = (struct arm64_stack){.flags = SS_DISABLE};
+    int64_t result = RESULT_RESTART;
+    if (signal_hold(cpu)) { /* the new thread starts with a closed mask */
+        result = start_thread(&start, block);
+        signal_release(cpu->task);
+    }
+    if (result < 0) {
+        task_free(start.cpu);
+        thread_block_put(block, NO_TID);
+    }
+    return result;
+}
+
+int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
+{
+    if (!signal_hold(cpu))
+        return RESULT_RESTART;
+    /* The process's first thread stays in the kernel's books with its status until the last one ends; its stack is
+     * never used again. Others end through the C library, which has things of theirs to free. */
+    if (!cpu->task->block || host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
+        host_raw(SYS_exit, args[0], 0, 0, 0);
+    longjmp(cpu->task->leave, 1);
+}
