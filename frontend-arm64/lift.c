@@ -1,5 +1,6 @@
 /* The lifter: the meanings once more, in a vocabulary whose values are names of IR operations. */
 #include <xemu/exit.h>
+#include <xemu/fp.h>
 #include <xemu/insn.h>
 #include <xemu/ir.h>
 #include <xemu/log.h>

@@ -50,6 +50,7 @@
         union vec r = {0};                                                                                     \
         for (unsigned i = 0; i < lanes; i++) {                                                                 \
             UNUSED U a = A.f[i], b = B.f[i], c = C.f[i];                                                       \
+            UNUSED const U *const all = A.f;                                                                   \
             r.f[i] = (U)(expr);                                                                                \
         }                                                                                                      \
         return r;                                                                                              \

@@ -60,4 +60,132 @@ static inline union vec simd_scatter3(union vec a, union vec b, union vec c, uns
     return r;
 }
 
+/* TRN: the even (part 0) or odd elements of a and b, in turn. */
+static inline union vec simd_trn(union vec a, union vec b, unsigned esz, unsigned lanes, unsigned part)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++)
+        r = eval_lane_set(r, esz, i, eval_lane(i & 1 ? b : a, esz, (i & ~1u) + part));
+    return r;
+}
+
+static inline union vec simd_ext(union vec a, union vec b, unsigned bytes, unsigned from)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < bytes; i++)
+        r.b[i] = i + from < bytes ? a.b[i + from] : b.b[i + from - bytes];
+    return r;
+}
+
+static inline union vec simd_table(union vec table, union vec index, union vec otherwise, unsigned bytes, unsigned base)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < bytes; i++) {
+        unsigned at = index.b[i] - base;
+        r.b[i] = at < 16 ? table.b[at] : otherwise.b[i];
+    }
+    return r;
+}
+
+static inline union vec simd_rev(union vec a, unsigned esz, unsigned lanes, unsigned group)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++)
+        r = eval_lane_set(r, esz, i, eval_lane(a, esz, i ^ ((1u << (group - esz)) - 1)));
+    return r;
+}
+
+/* A lane's value shifted left, or right where shift is negative (with rounding to nearest, ties up). */
+static inline __int128 simd_shift(__int128 value, int shift, bool round)
+{
+    if (shift >= 64) /* every bit leaves the lane; what saturates must still see that there were some */
+        return value == 0 ? 0 : value < 0 ? -((__int128)1 << 126) : (__int128)1 << 126;
+    if (shift >= 0)
+        return value * ((__int128)1 << shift);
+    if (shift < -65)
+        return value < 0 && !round ? -1 : 0;
+    return (value + (round ? (__int128)1 << (-shift - 1) : 0)) >> -shift;
+}
+
+static inline uint64_t simd_saturate(struct cpu *cpu, __int128 value, __int128 least, __int128 most)
+{
+    if (value >= least && value <= most)
+        return (uint64_t)value;
+    cpu->fpsr |= FPSR_QC;
+    return (uint64_t)(value < least ? least : most);
+}
+
+static inline uint64_t simd_saturate_signed(struct cpu *cpu, __int128 value, unsigned bits)
+{
+    __int128 limit = (__int128)1 << (bits - 1);
+    return simd_saturate(cpu, value, -limit, limit - 1);
+}
+
+static inline uint64_t simd_saturate_unsigned(struct cpu *cpu, __int128 value, unsigned bits)
+{
+    return simd_saturate(cpu, value, 0, ((__int128)1 << bits) - 1);
+}
+
+static inline int64_t simd_signed_lane(union vec a, unsigned esz, unsigned index)
+{
+    unsigned unused = 64 - (8u << esz);
+    return (int64_t)(eval_lane(a, esz, index) << unused) >> unused;
+}
+
+static inline union vec simd_widen(union vec a, unsigned esz, unsigned lanes, bool high, bool is_signed)
+{
+    unsigned from = high ? 8u >> (esz - 1) : 0;
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++) {
+        uint64_t lane = is_signed ? (uint64_t)simd_signed_lane(a, esz - 1, from + i) : eval_lane(a, esz - 1, from + i);
+        r = eval_lane_set(r, esz, i, lane);
+    }
+    return r;
+}
+
+enum simd_narrowing { SIMD_TRUNCATE, SIMD_SIGNED, SIMD_UNSIGNED, SIMD_SIGNED_TO_UNSIGNED };
+
+static inline union vec simd_narrow(struct cpu *cpu, union vec a, unsigned esz, unsigned lanes, unsigned shift,
+                                    enum simd_narrowing how)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++) {
+        bool is_signed = how == SIMD_SIGNED || how == SIMD_SIGNED_TO_UNSIGNED;
+        __int128 wide = is_signed ? (__int128)simd_signed_lane(a, esz + 1, i) : (__int128)eval_lane(a, esz + 1, i);
+        if (shift & 0xff)
+            wide = simd_shift(wide, -(int)(shift & 0xff), shift >> 8);
+        uint64_t lane = how == SIMD_TRUNCATE ? (uint64_t)wide
+                        : how == SIMD_SIGNED ? simd_saturate_signed(cpu, wide, 8u << esz)
+                                             : simd_saturate_unsigned(cpu, wide, 8u << esz);
+        r = eval_lane_set(r, esz, i, lane);
+    }
+    return r;
+}
+
+/* The low 64 bits of the carry-less product. */
+static inline uint64_t simd_clmul(uint64_t a, uint64_t b)
+{
+    uint64_t r = 0;
+    for (; b; b &= b - 1)
+        r ^= a << __builtin_ctzll(b);
+    return r;
+}
+
+/* --- crypto.c ----------------------------------------------------------------------------------------- */
+
+union vec crypto_pmull(uint64_t a, uint64_t b);
+union vec crypto_aese(union vec state, union vec key);
+union vec crypto_aesd(union vec state, union vec key);
+union vec crypto_aesmc(union vec state);
+union vec crypto_aesimc(union vec state);
+union vec crypto_sha1h(union vec a);
+/* Four rounds of SHA1C (function 0), SHA1P (1) or SHA1M (2): hash ABCD, hash E, schedule plus constant. */
+union vec crypto_sha1_rounds(union vec abcd, union vec e, union vec w, unsigned function);
+union vec crypto_sha1su0(union vec w0, union vec w1, union vec w2);
+union vec crypto_sha1su1(union vec t, union vec w3);
+/* Four rounds of SHA-256; returns ABCD, or EFGH for SHA256H2. */
+union vec crypto_sha256_rounds(union vec abcd, union vec efgh, union vec w, bool second);
+union vec crypto_sha256su0(union vec w0, union vec w1);
+union vec crypto_sha256su1(union vec t, union vec w2, union vec w3);
+
 #endif
