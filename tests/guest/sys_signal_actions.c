@@ -18,7 +18,7 @@ static long raw_action(int signo, struct kernel_action *new, struct kernel_actio
 }
 
 static volatile int count, inside, deepest, order[8], orders;
-static siginfo_t seen;
+static volatile siginfo_t seen;
 
 static void counting(int signo)
 {

@@ -8,7 +8,7 @@
 #include "check.h"
 
 static sigjmp_buf out;
-static siginfo_t seen;
+static volatile siginfo_t seen;
 
 static void leaving(int signo, siginfo_t *info, void *context)
 {
@@ -24,7 +24,7 @@ static void handle(int signo)
 
 #define FAULT(access, signo, code, addr)                 \
     do {                                                 \
-        memset(&seen, 0, sizeof seen);                   \
+        memset((void *)&seen, 0, sizeof seen);                   \
         if (!sigsetjmp(out, 1)) {                        \
             access;                                      \
             CHECK(0, "a fault");                         \
