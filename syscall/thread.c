@@ -2,6 +2,7 @@
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
+#include <xemu/interp.h>
 
 #include <errno.h>
 #include <sched.h>
@@ -51,6 +52,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
 
 void task_free(struct cpu *cpu)
 {
+    interp_free(cpu);
     sighand_drop(cpu->task->sighand);
     free(cpu->task->exec_scratch);
     free(cpu->task);
