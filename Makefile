@@ -16,8 +16,10 @@ endif
 
 CFLAGS   ?= $(MODE_$(MODE))
 WARN     := -Wall -Wextra -Werror
+# The least host: SSE4.2, POPCNT, CMPXCHG16B.
+ARCH     := -march=x86-64-v2
 CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"'
-COMPILE   = $(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+COMPILE   = $(CC) -std=gnu17 $(ARCH) $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
 # A *_dynamic.c goes only into xemu, a *_static.c only into xemu-static, everything else into both.
 SRC  := $(wildcard $(foreach d,core frontend-arm64 jit backend-x86_64 syscall loader,$d/*.c $d/*.S))

@@ -37,7 +37,7 @@ struct interp {
     struct block *hash[HASH_SIZE];
 };
 
-/* --- handlers: one per meaning and width -------------------------------------------------------------- */
+/* --- handlers ----------------------------------------------------------------------------------------- */
 
 static enum exit_reason end_of_block(struct cpu *cpu, const struct entry *entry)
 {
@@ -52,26 +52,66 @@ static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
     return EXIT_UNDEFINED;
 }
 
-/* The last call is a jump where the compiler optimises; a block bounds the depth where it doesn't. */
-#define HANDLER(name, width)                                                              \
-    static enum exit_reason run##width##_##name(struct cpu *cpu, const struct entry *entry) \
-    {                                                                                     \
-        struct cx cx = {cpu, entry->in.pc, width, NO_EXIT};                               \
-        sem_##name(&cx, &entry->in);                                                      \
-        if (cx.exit != NO_EXIT)                                                           \
-            return cx.exit;                                                               \
-        return entry[1].run(cpu, entry + 1);                                              \
+/* One meaning, compiled for a width and for what `assumption` says of the instruction. The last call is a jump
+ * where the compiler optimises; a block bounds the depth where it doesn't. */
+#define HANDLER(name, variant, width, assumption)                                             \
+    static enum exit_reason run_##name##_##variant(struct cpu *cpu, const struct entry *entry) \
+    {                                                                                         \
+        const struct a64_insn *in = &entry->in;                                               \
+        struct cx cx = {cpu, in->pc, width, NO_EXIT};                                         \
+        if (!(assumption))                                                                    \
+            __builtin_unreachable();                                                          \
+        sem_##name(&cx, in);                                                                  \
+        if (cx.exit != NO_EXIT)                                                               \
+            return cx.exit;                                                                   \
+        return entry[1].run(cpu, entry + 1);                                                  \
     }
-#define A64_SEM(name) HANDLER(name, 32) HANDLER(name, 64)
+
+/* Meanings with a width in sf come in both; those with an element size in sizes and vector lengths that are hot. */
+#define A64_SEM_PLAIN(name) HANDLER(name, 0, 64, true)
+#define A64_SEM_SF(name) HANDLER(name, 0, 32, true) HANDLER(name, 1, 64, true)
+#define SIZED(name, variant, q_, esz_) HANDLER(name, variant, 64, in->q == q_ && !in->scalar && in->esz == esz_)
+#define A64_SEM_ESZ(name)                                                                       \
+    HANDLER(name, 0, 64, true)                                                                  \
+    SIZED(name, 1, 0, 0) SIZED(name, 2, 0, 1) SIZED(name, 3, 0, 2) SIZED(name, 4, 0, 3)         \
+    SIZED(name, 5, 1, 0) SIZED(name, 6, 1, 1) SIZED(name, 7, 1, 2) SIZED(name, 8, 1, 3)
 #include "a64_rows.inc"
 
-#define HANDLERS_0(name) {run32_##name, run64_##name}
-#define HANDLERS_1(name) {undefined, undefined}
-#define A64_ROW(name, meaning, feature, todo) [A64_##name] = HANDLERS_##todo(meaning),
-static handler *const handlers[A64_OP_COUNT][2] = {
-    [A64_UNALLOCATED] = {undefined, undefined},
+enum class { CLASS_PLAIN, CLASS_SF, CLASS_ESZ };
+
+static struct {
+    uint8_t class;
+    handler *variants[9];
+} const handlers[A64_OP_COUNT] = {
+    [A64_UNALLOCATED] = {CLASS_PLAIN, {undefined}},
+#define VARIANTS_PLAIN(name) {run_##name##_0}
+#define VARIANTS_SF(name) {run_##name##_0, run_##name##_1}
+#define VARIANTS_ESZ(name)                                                                    \
+    {                                                                                         \
+        run_##name##_0, run_##name##_1, run_##name##_2, run_##name##_3, run_##name##_4,       \
+            run_##name##_5, run_##name##_6, run_##name##_7, run_##name##_8                    \
+    }
+#define A64_HANDLED(name, meaning, class) [A64_##name] = {CLASS_##class, VARIANTS_##class(meaning)},
 #include "a64_rows.inc"
 };
+
+static handler *handler_of(const struct a64_insn *in)
+{
+    unsigned variant = 0;
+    switch ((enum class)handlers[in->op].class) {
+    case CLASS_PLAIN:
+        break;
+    case CLASS_SF:
+        variant = a64_has_sf(in->op) ? in->sf : 1;
+        break;
+    case CLASS_ESZ:
+        if (!in->scalar && in->esz <= 3)
+            variant = 1u + 4u * in->q + in->esz;
+        break;
+    }
+    handler *found = handlers[in->op].variants[variant];
+    return found ? found : undefined;
+}
 
 /* --- blocks ------------------------------------------------------------------------------------------- */
 
@@ -142,7 +182,7 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
     for (int n = 0; !ended && at < end && n < MAX_BLOCK; n++, at += 4, entry++) {
         uint32_t word = (uint32_t)mem_load(at, 2);
         a64_decode(word, at, &entry->in);
-        entry->run = handlers[entry->in.op][a64_has_sf(entry->in.op) ? entry->in.sf : 1];
+        entry->run = handler_of(&entry->in);
         ended = ends_block(word) || entry->run == undefined;
     }
     if (!ended) {
