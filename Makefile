@@ -4,7 +4,7 @@ MODE    ?= rel
 PREFIX  ?= /usr/local
 B       := build/$(MODE)
 
-MODE_rel   := -O2 -g
+MODE_rel   := -O2 -g -DXEMU_TAIL_CALLS
 MODE_dbg   := -O0 -g3
 MODE_asan  := -O1 -g -fno-omit-frame-pointer -fsanitize=address
 MODE_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined

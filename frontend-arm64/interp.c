@@ -16,10 +16,19 @@
 struct entry;
 typedef enum exit_reason handler(struct cpu *cpu, const struct entry *entry);
 
-/* A decoded instruction; a block is an array of them that ends with a branch or with end_of_block. */
+/* A decoded instruction; a block is an array of them that ends with a branch or with end_of_block, and then an
+ * entry whose place the links take. */
 struct entry {
     handler *run;
     struct a64_insn in;
+};
+
+/* Where a block went on before: a pc and the first entry of its block, of the same generation of code. */
+struct links {
+    struct {
+        uint64_t pc;
+        const struct entry *entry;
+    } to[2];
 };
 
 struct block {
@@ -28,10 +37,12 @@ struct block {
     struct entry entries[];
 };
 
+#define NO_PC 1 /* not aligned: no block is there */
 enum { HASH_SIZE = 1 << 14, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
 
 struct interp {
     uint64_t generation; /* of guest code, when the blocks were decoded */
+    const struct entry *left; /* the last entry of the block that control came from, or null */
     size_t used;         /* bytes of the arena */
     char *arena;         /* ARENA_BYTES, touched as it fills */
     struct block *hash[HASH_SIZE];
@@ -39,10 +50,32 @@ struct interp {
 
 /* --- handlers ----------------------------------------------------------------------------------------- */
 
+/* Whether calls in tail position are jumps (-O2): then a block goes on with the next one itself, and the host
+ * predicts each block's successor on its own. Otherwise interp_run() loops. */
+#ifdef XEMU_TAIL_CALLS
+enum { TAIL_CALLS = true };
+#else
+enum { TAIL_CALLS = false };
+#endif
+
+static inline __attribute__((always_inline)) enum exit_reason leave_block(struct cpu *cpu, const struct entry *last)
+{
+    const struct links *links = (const struct links *)(last + 1);
+    if (TAIL_CALLS && !cpu->stop &&
+        cpu->interp->generation == atomic_load_explicit(&code_generation, memory_order_acquire)) {
+        if (links->to[0].pc == cpu->pc)
+            return links->to[0].entry->run(cpu, links->to[0].entry);
+        if (links->to[1].pc == cpu->pc)
+            return links->to[1].entry->run(cpu, links->to[1].entry);
+    }
+    cpu->interp->left = last;
+    return EXIT_BRANCH;
+}
+
 static enum exit_reason end_of_block(struct cpu *cpu, const struct entry *entry)
 {
     cpu->pc = entry->in.pc;
-    return EXIT_BRANCH;
+    return leave_block(cpu, entry);
 }
 
 static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
@@ -62,6 +95,8 @@ static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
         if (!(assumption))                                                                    \
             __builtin_unreachable();                                                          \
         sem_##name(&cx, in);                                                                  \
+        if (cx.exit == EXIT_BRANCH)                                                           \
+            return leave_block(cpu, entry);                                                   \
         if (cx.exit != NO_EXIT)                                                               \
             return cx.exit;                                                                   \
         return entry[1].run(cpu, entry + 1);                                                  \
@@ -122,6 +157,7 @@ static void flush(struct interp *interp, uint64_t generation)
 {
     memset(interp->hash, 0, sizeof interp->hash);
     interp->used = 0;
+    interp->left = NULL;
     interp->generation = generation;
 }
 
@@ -169,7 +205,7 @@ void fetch_check(struct cpu *cpu, uint64_t pc)
 static struct block *decode_block(struct cpu *cpu, uint64_t pc)
 {
     struct interp *interp = cpu->interp;
-    size_t room = sizeof(struct block) + (MAX_BLOCK + 1) * sizeof(struct entry);
+    size_t room = sizeof(struct block) + (MAX_BLOCK + 2) * sizeof(struct entry);
 
     fetch_check(cpu, pc);
     if (interp->used + room > ARENA_BYTES)
@@ -190,7 +226,9 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
         entry->in.pc = at;
         entry++;
     }
-    interp->used = (size_t)((char *)entry - interp->arena);
+    _Static_assert(sizeof(struct links) <= sizeof(struct entry), "the links take an entry's place");
+    *(struct links *)entry = (struct links){{{NO_PC, NULL}, {NO_PC, NULL}}};
+    interp->used = (size_t)((char *)(entry + 1) - interp->arena);
     block->pc = pc;
     block->next = *bucket(interp, pc);
     *bucket(interp, pc) = block;
@@ -212,12 +250,26 @@ static struct block *find_block(struct cpu *cpu, uint64_t pc)
     return decode_block(cpu, pc);
 }
 
+/* The block before goes on with `block` next time; the older of its two links gives way. */
+static void link_block(struct interp *interp, const struct block *block)
+{
+    if (!interp->left || log_mask & (LOG_EXEC | LOG_CPU)) /* a log has every block */
+        return;
+    struct links *links = (struct links *)(interp->left + 1);
+    links->to[1] = links->to[0];
+    links->to[0].pc = block->pc;
+    links->to[0].entry = block->entries;
+    interp->left = NULL;
+}
+
 enum exit_reason interp_run(struct cpu *cpu)
 {
     if (!cpu->interp)
         cpu->interp = interp_new();
+    cpu->interp->left = NULL;
     while (!cpu->stop) {
         const struct block *block = find_block(cpu, cpu->pc);
+        link_block(cpu->interp, block);
         if (__builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0))
             log_guest_state(cpu);
         enum exit_reason reason = block->entries[0].run(cpu, block->entries);
