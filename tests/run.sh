@@ -14,7 +14,8 @@ mode=$1
 shift
 export BUILD="$PWD/build/$mode" MODE="$mode"
 export XEMU="${XEMU:-$BUILD/xemu}"
-export PATH="$PWD/tests/lib:$PATH"
+
+# shellcheck disable=SC3045 # dash and bash have it
 ulimit -c 0
 logs=$BUILD/test-logs
 mkdir -p "$logs"
@@ -37,26 +38,19 @@ for variable in $(env | sed -n 's/^\(XEMU_[A-Z_]*\)=.*/\1/p'); do
     [ "$variable" = XEMU_ENGINE ] || unset "$variable"
 done
 
+passed=0 failed=0 skipped=0
 for suite in "$@"; do
-    status=0
-    "tests/$suite/$runner" 2>"$logs/$suite.err" </dev/null || status=$?
-    [ $status = 0 ] || echo "not ok $suite suite: it ended with status $status, see $logs/$suite.err"
-    echo "end $suite"
-done | awk -v log_file="$logs/results" '
-    BEGIN { start = now() }
-    function now(   t) { "date +%s" | getline t; close("date +%s"); return t }
-    { print > log_file }
-    /^ok /     { ok++ }
-    /^skip /   { skipped++; if (++shown[$0] == 1) print }
-    /^not ok / { failed++; print; fflush() }
-    /^end / {
-        printf "%s: %d passed, %d failed, %d skipped (%d s)\n", $2, ok, failed, skipped, now() - start
-        fflush()
-        all_ok += ok; all_failed += failed; all_skipped += skipped
-        ok = failed = skipped = 0
-        start = now()
-    }
-    END {
-        printf "%d passed, %d failed, %d skipped\n", all_ok, all_failed, all_skipped
-        exit all_failed > 0 || all_ok == 0
-    }'
+    status=0 start=$(date +%s)
+    # Lines are shown as they come; a file counts them.
+    {
+        "tests/$suite/$runner" 2>"$logs/$suite.err" </dev/null || status=$?
+        [ $status = 0 ] || echo "not ok $suite suite: it ended with status $status, see $logs/$suite.err"
+    } | tee "$logs/$suite" | grep --line-buffered -v '^ok ' || true
+    ok=$(grep -c '^ok ' "$logs/$suite") || true
+    bad=$(grep -c '^not ok ' "$logs/$suite") || true
+    skip=$(grep -c '^skip ' "$logs/$suite") || true
+    echo "$suite: $ok passed, $bad failed, $skip skipped ($(($(date +%s) - start)) s)"
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ] && [ $passed != 0 ]

@@ -37,7 +37,8 @@ static int child_main(int argc, char **argv)
     if (strcmp(argv[1], "exit") == 0)
         return atoi(argv[2]);
     if (strcmp(argv[1], "print") == 0) {
-        printf("[%s] has %d arguments, FOO=%s\n", argv[0], argc, getenv("FOO"));
+        const char *name = strrchr(argv[0], '/');
+        printf("[%s] has %d arguments, FOO=%s\n", name ? name + 1 : argv[0], argc, getenv("FOO"));
         return 0;
     }
     raise(atoi(argv[2]));
