@@ -1,12 +1,13 @@
 # The tests: unit tests (Criterion), then the table-driven suites of tests/run.sh.
 
 # One binary for each folder of unit tests, linked with everything but main().
-UNIT    := $(patsubst tests/%/,$B/tests/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
+UNIT    := $(patsubst tests/%/,$B/unit/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
              syscall loader hostlib tools,$(wildcard tests/$d/*.c)))))
 UNITLIB := $(filter-out $B/core/main.c.o,$(OBJ)) $(DYN)
 
 .SECONDEXPANSION:
-$(UNIT): $B/tests/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
+$(UNIT): $B/unit/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -ldl -lm
 -include $(patsubst %,$B/%.d,$(wildcard tests/*/*.c))
 
