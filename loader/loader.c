@@ -73,6 +73,15 @@ static _Noreturn void die_not_found(const char *name)
     die(STATUS_NOT_FOUND, "%s: no such file; give the path of an ARM64 program", name);
 }
 
+/* What the kernel calls an open file that no path leads to: one from memfd_create(), or a deleted one. */
+static char *kernel_name(int fd)
+{
+    char link[32], name[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, name, sizeof name);
+    return length < 0 ? NULL : strndup(name, (size_t)length);
+}
+
 static void open_program(struct program *program)
 {
     char buffer[PATH_MAX];
@@ -94,6 +103,8 @@ static void open_program(struct program *program)
     if (program->fd < 0)
         die(STATUS_CANNOT_RUN, "%s: %s", program->name, strerror(errno));
     program->path = realpath(path, NULL);
+    if (!program->path)
+        program->path = kernel_name(program->fd);
     if (!program->path)
         die(STATUS_CANNOT_RUN, "%s: has no absolute path: %s", program->name, strerror(errno));
 }

@@ -75,11 +75,23 @@ static void add_mapping(struct text *text, const struct mapping *map, uint64_t s
         add_smaps_rows(text, end - start);
 }
 
+/* The host joins anonymous neighbours that have names of their own in the guest's eyes. */
+static uint64_t cut(uint64_t start, uint64_t end)
+{
+    uint64_t borders[4] = {0, 0, guest_image.stack_low, guest_image.stack_high};
+    guest_brk_range(&borders[0], &borders[1]);
+    for (size_t i = 0; i < sizeof borders / sizeof *borders; i++) {
+        if (start < borders[i] && borders[i] < end)
+            end = borders[i];
+    }
+    return end;
+}
+
 static void add_guest_parts(struct text *text, const struct mapping *map, enum proc_file file)
 {
     uint64_t start = map->start, end;
     while (start < map->end && guest_range_next(&start, &end) && start < map->end) {
-        uint64_t stop = end < map->end ? end : map->end;
+        uint64_t stop = cut(start, end < map->end ? end : map->end);
         add_mapping(text, map, start, stop, guest_range_executable(start, stop), file);
         start = stop;
     }

@@ -2,10 +2,12 @@
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
+#include <xemu/interp.h>
 
 #include <errno.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +21,7 @@
 enum { GUARD_SIZE = 4096, STACK_SIZE = 256 * 1024 };
 
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int living = 1;       /* guest threads of this process; a vfork child counts nothing */
 static struct thread_block *blocks; /* all that are mapped; in use, or left by a thread that may still be dying */
 
 /* ---- cpu and task ---- */
@@ -49,6 +52,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
 
 void task_free(struct cpu *cpu)
 {
+    interp_free(cpu);
     sighand_drop(cpu->task->sighand);
     free(cpu->task->exec_scratch);
     free(cpu->task);
@@ -139,6 +143,7 @@ void threads_fork_done(struct task *task, bool child)
         if (blocks)
             blocks->next = NULL;
         task->sighand->users = 1;
+        living = 1;
     }
     pthread_mutex_unlock(&blocks_lock);
 }
@@ -230,7 +235,10 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
     start.cpu->task->altstack = (struct arm64_stack){.flags = SS_DISABLE};
     int64_t result = RESULT_RESTART;
     if (signal_hold(cpu)) { /* the new thread starts with a closed mask */
+        living++;
         result = start_thread(&start, block);
+        if (result < 0)
+            living--;
         signal_release(cpu->task);
     }
     if (result < 0) {
@@ -244,9 +252,11 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
 {
     if (!signal_hold(cpu))
         return RESULT_RESTART;
-    /* The process's first thread stays in the kernel's books with its status until the last one ends; its stack is
-     * never used again. Others end through the C library, which has things of theirs to free. */
-    if (!cpu->task->block || host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
+    if (cpu->task->vfork_child)
+        host_raw(SYS_exit, args[0], 0, 0, 0);
+    /* The last thread gives the process its status. The process's first thread stays in the kernel's books until
+     * then; its stack is never used again. Others end through the C library, which has things of theirs to free. */
+    if (--living == 0 || host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
         host_raw(SYS_exit, args[0], 0, 0, 0);
     longjmp(cpu->task->leave, 1);
 }

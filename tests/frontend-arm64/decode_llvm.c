@@ -16,23 +16,25 @@ enum { WORDS_PER_ROW = 2000, RANDOM_WORDS = 1000000, SHOWN = 20 };
 
 /* Armv8.9 with all its options is Armv9.4 without SVE and SME. */
 static const char features[] =
-    "+v8.9a,+aes,+altnzcv,+bf16,+brbe,+bti,+ccdp,+ccpp,+chk,+clrbhb,+complxnum,+crc,+cssc,+d128,+dit,+dotprod,"
+    "+v8.9a,+aes,+altnzcv,+bf16,+brbe,+bti,+ccdp,+ccpp,+chk,+clrbhb,+complxnum,+crc,+cssc,+d128,+dit,+"
+    "dotprod,"
     "+el2vmsa,+el3,+flagm,+fp-armv8,+fp16fml,+fptoint,+fullfp16,+gcs,+hbc,+i8mm,+ite,+jsconv,+lor,+ls64,+lse,"
     "+lse128,+mops,+mte,+neon,+nmi,+pauth,+predres,+rand,+ras,+rasv2,+rcpc,+rcpc-immo,+rcpc3,+rdm,+sb,+sha2,"
     "+sha3,+sm4,+spe,+specres2,+ssbs,+the,+tracev8.4,+trbe,+wfxt,+xs";
 
 /* From llvm-c/Disassembler.h. */
-static void *(*create)(const char *triple, const char *cpu, const char *features, void *info, int tag, void *op_info,
-                       void *lookup);
-static size_t (*disassemble)(void *dc, uint8_t *bytes, uint64_t size, uint64_t pc, char *text, size_t text_size);
+static void *(*create)(const char *triple, const char *cpu, const char *features, void *info, int tag,
+                       void *op_info, void *lookup);
+static size_t (*disassemble)(void *dc, uint8_t *bytes, uint64_t size, uint64_t pc, char *text,
+                             size_t text_size);
 
 static void *open_llvm(void)
 {
     void *lib = dlopen("libLLVM.so.22.1", RTLD_NOW);
     if (!lib)
         return NULL;
-    static const char *const init[] = { "LLVMInitializeAArch64TargetInfo", "LLVMInitializeAArch64TargetMC",
-                                        "LLVMInitializeAArch64Disassembler" };
+    static const char *const init[] = {"LLVMInitializeAArch64TargetInfo", "LLVMInitializeAArch64TargetMC",
+                                       "LLVMInitializeAArch64Disassembler"};
     for (int i = 0; i < 3; i++)
         ((void (*)(void))dlsym(lib, init[i]))();
     create = (void *(*)(const char *, const char *, const char *, void *, int, void *, void *))dlsym(
@@ -59,11 +61,11 @@ static bool matches(const char *pattern, uint32_t word)
 static bool is_explained(uint32_t word, bool by_llvm)
 {
     uint32_t rt = word & 31, rn = word >> 5 & 31, rt2 = word >> 10 & 31, rs = word >> 16 & 31;
-#define ONLY_LLVM(PATTERN, CONDITION, WHY)                                                                           \
-    if (by_llvm && matches(PATTERN, word) && (CONDITION))                                                            \
+#define ONLY_LLVM(PATTERN, CONDITION, WHY)                \
+    if (by_llvm && matches(PATTERN, word) && (CONDITION)) \
         return true;
-#define ONLY_XEMU(PATTERN, CONDITION, WHY)                                                                           \
-    if (!by_llvm && matches(PATTERN, word) && (CONDITION))                                                           \
+#define ONLY_XEMU(PATTERN, CONDITION, WHY)                 \
+    if (!by_llvm && matches(PATTERN, word) && (CONDITION)) \
         return true;
 #include "decode_llvm.def"
     return false;
@@ -81,7 +83,7 @@ static void compare(void *llvm, uint32_t word)
     if (by_llvm == by_xemu || is_explained(word, by_llvm))
         return;
     if (differences++ < SHOWN)
-        cr_log_error("%08x is %s for xemu, for LLVM %s", word, a64_name(in.op), by_llvm ? text : "nothing");
+        cr_expect_fail("%08x is %s for xemu, for LLVM %s", word, a64_name(in.op), by_llvm ? text : "nothing");
 }
 
 static uint32_t next_random(void)
@@ -105,7 +107,7 @@ static void sample(void *llvm)
     static const struct {
         uint32_t mask, value;
     } rows[] = {
-#define A64_BITS(NAME, MASK, VALUE) { MASK, VALUE },
+#define A64_BITS(NAME, MASK, VALUE) {MASK, VALUE},
 #include "a64_rows.inc"
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
