@@ -8,7 +8,7 @@ UNITLIB := $(filter-out $B/core/main.c.o,$(OBJ)) $(DYN)
 .SECONDEXPANSION:
 $(UNIT): $B/unit/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -ldl -lm
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -ldl -lm
 -include $(patsubst %,$B/%.d,$(wildcard tests/*/*.c))
 
 # Programs that run both natively and under xemu. A program says what it needs in comments on lines of their
@@ -18,13 +18,13 @@ own_flags = $$(sed -n 's,^// flags\(-$1\)\?: ,,p' $<)
 
 build/guest/arm64/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,arm64) -lm
+	$(call QUIET,CC)$(ARM64_CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,arm64) -lm
 build/guest/arm64-dynamic/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -w -D_GNU_SOURCE -pthread -o $@ $< $(call own_flags,arm64) -lm
+	$(call QUIET,CC)$(ARM64_CC) -O2 -w -D_GNU_SOURCE -pthread -o $@ $< $(call own_flags,arm64) -lm
 build/guest/amd64/%: tests/guest/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,amd64) -lm
+	$(call QUIET,CC)$(CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,amd64) -lm
 
 GUEST := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
 ONLY  := $(patsubst tests/guest/%.c,%,$(shell grep -l '^// arm64-only' tests/guest/*.c 2>/dev/null))
@@ -35,10 +35,11 @@ guest-programs: $(GUEST:%=build/guest/arm64/%) $(GUEST:%=build/guest/arm64-dynam
 unit: $(UNIT)
 test: ## install what is missing, build, and run every suite
 	tools/setup.sh test
-	$(MAKE) check
-check: all unit guest-programs ## run every suite with what is installed
+	$(MAKE) -j$(JOBS) all unit guest-programs
+	tests/run.sh $(MODE) $(SUITES)
+check: all unit guest-programs ## the same with what is installed; SUITES="cli guest" chooses
 	tests/run.sh $(MODE) $(SUITES)
 test-long: ## also fuzzers and exhaustive checks (an hour)
 	tools/setup.sh test long
-	$(MAKE) all unit guest-programs
+	$(MAKE) -j$(JOBS) all unit guest-programs
 	tests/run.sh $(MODE) long
