@@ -16,13 +16,13 @@ $(UNIT): $B/unit/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))
 ARM64_CC := aarch64-linux-gnu-gcc
 own_flags = $$(sed -n 's,^// flags\(-$1\)\?: ,,p' $<)
 
-build/guest/arm64/%: tests/guest/%.c
+build/guest/arm64/%: tests/guest/%.c $(wildcard tests/guest/*.h)
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(ARM64_CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,arm64) -lm
-build/guest/arm64-dynamic/%: tests/guest/%.c
+build/guest/arm64-dynamic/%: tests/guest/%.c $(wildcard tests/guest/*.h)
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(ARM64_CC) -O2 -w -D_GNU_SOURCE -pthread -o $@ $< $(call own_flags,arm64) -lm
-build/guest/amd64/%: tests/guest/%.c
+build/guest/amd64/%: tests/guest/%.c $(wildcard tests/guest/*.h)
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,amd64) -lm
 
