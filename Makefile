@@ -15,6 +15,9 @@ ifndef MODE_$(MODE)
 $(error MODE=$(MODE) is none of rel dbg asan ubsan tsan cov)
 endif
 
+# What the tools hold when they end is no leak.
+export ASAN_OPTIONS := detect_leaks=0
+
 CFLAGS   ?= $(MODE_$(MODE))
 WARN     := -Wall -Wextra -Werror
 CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"'
