@@ -6,12 +6,12 @@ export LLVM_MC ?= $(lastword $(sort $(wildcard /usr/bin/llvm-mc-*)))
 
 $B/tools/vectors: tools/vectors.c $B/frontend-arm64/decode.c.o
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
+	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
 
 # Without a C library, and with the instructions at a fixed place in the reach of a branch (machine.h).
 $(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
+	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0x10020000,--defsym=code=0x10010800 -o $@ $<
 guest-programs: $(MACHINE)
 
