@@ -34,7 +34,8 @@ static uint64_t random_number(unsigned esz)
 static uint32_t flags_of_host(void)
 {
     unsigned csr = _mm_getcsr();
-    return (csr & 1 ? FPSR_IOC : 0) | (csr & 4 ? FPSR_DZC : 0) | (csr & 8 ? FPSR_OFC : 0) | (csr & 32 ? FPSR_IXC : 0);
+    return (csr & 1 ? FPSR_IOC : 0) | (csr & 4 ? FPSR_DZC : 0) | (csr & 8 ? FPSR_OFC : 0) |
+           (csr & 32 ? FPSR_IXC : 0);
 }
 
 static bool is_nan(unsigned esz, uint64_t x)
@@ -57,7 +58,7 @@ static uint64_t fixed(uint64_t x)
 
 enum { COUNT = 200000 };
 
-#define COMPARE(name, host_d, host_s)                                                                        \
+#define COMPARE(name, host_d, host_s)                                                                      \
     static void compare_##name(unsigned esz)                                                               \
     {                                                                                                      \
         for (int i = 0; i < COUNT; i++) {                                                                  \
@@ -71,11 +72,11 @@ enum { COUNT = 200000 };
             _mm_setcsr(FP_MXCSR_DEFAULT);                                                                  \
             uint64_t got = fp_soft_##name(&cpu, esz, a, b);                                                \
             cr_assert(is_nan(esz, expected) ? is_nan(esz, got) : got == expected,                          \
-                      #name " %" PRIx64 ", %" PRIx64 " rmode %u: %" PRIx64 ", host %" PRIx64, a, b, rmode, got, \
-                      expected);                                                                           \
+                      #name " %" PRIx64 ", %" PRIx64 " rmode %u: %" PRIx64 ", host %" PRIx64, a, b, rmode, \
+                      got, expected);                                                                      \
             uint32_t ours = cpu.fpsr & (FPSR_IOC | FPSR_DZC | FPSR_OFC | FPSR_IXC);                        \
-            cr_assert_eq(ours, flags, #name " %" PRIx64 ", %" PRIx64 " rmode %u: FPSR %x, host %x", a, b, rmode, ours, \
-                         flags);                                                                           \
+            cr_assert_eq(ours, flags, #name " %" PRIx64 ", %" PRIx64 " rmode %u: FPSR %x, host %x", a, b,  \
+                         rmode, ours, flags);                                                              \
         }                                                                                                  \
     }                                                                                                      \
     Test(fp_soft, name##_agrees_with_the_host)                                                             \
@@ -110,8 +111,9 @@ Test(fp_soft, muladd_agrees_with_the_host)
         if (!stands)
             continue;
         uint64_t got = fp_soft_muladd(&cpu, esz, c, a, b);
-        cr_assert_eq(got, expected, "%" PRIx64 " + %" PRIx64 " * %" PRIx64 " rmode %u: %" PRIx64 ", host %" PRIx64, c,
-                     a, b, rmode, got, expected);
+        cr_assert_eq(got, expected,
+                     "%" PRIx64 " + %" PRIx64 " * %" PRIx64 " rmode %u: %" PRIx64 ", host %" PRIx64, c, a, b,
+                     rmode, got, expected);
     }
 }
 
@@ -131,7 +133,8 @@ Test(fp_soft, conversions_agree_with_the_host)
         cr_assert_eq(fp_from_int(&cpu, 3, integer, FP_CVT(FP_CURRENT, true, 0)), to_d, "%" PRIx64, integer);
         cr_assert_eq(fp_from_int(&cpu, 2, integer, FP_CVT(FP_CURRENT, true, 0)), to_s, "%" PRIx64, integer);
         if (from_d != INT64_MIN)
-            cr_assert_eq(fp_soft_to_int(&cpu, 3, a, 64, FP_CVT(FP_CURRENT, true, 0)), (uint64_t)from_d, "%" PRIx64, a);
+            cr_assert_eq(fp_soft_to_int(&cpu, 3, a, 64, FP_CVT(FP_CURRENT, true, 0)), (uint64_t)from_d,
+                         "%" PRIx64, a);
         if (!is_nan(3, a))
             cr_assert_eq(fp_convert(&cpu, 2, 3, a, FP_CURRENT), narrow, "%" PRIx64, a);
     }

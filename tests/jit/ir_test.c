@@ -1,4 +1,5 @@
-/* The IR's text form and its verifier, on code that was lifted from random instructions and on broken blocks. */
+/* The IR's text form and its verifier, on code that was lifted from random instructions and on broken blocks.
+ */
 #include <xemu/insn.h>
 #include <xemu/ir.h>
 
@@ -81,7 +82,9 @@ Test(ir, the_parser_reads_what_the_printer_writes)
 Test(ir, comments_and_empty_lines_are_skipped)
 {
     char error[100];
-    cr_assert_eq(ir_parse(&parsed, "; nothing\n\n  mark #0x1000 ; here\nbranch #0x2000, call\n", error, sizeof error), 0);
+    cr_assert_eq(
+        ir_parse(&parsed, "; nothing\n\n  mark #0x1000 ; here\nbranch #0x2000, call\n", error, sizeof error),
+        0);
     cr_assert_eq(parsed.count, 2);
     cr_assert_eq(parsed.pc, 0x1000);
     cr_assert_eq(parsed.insns[1].esz, BRANCH_CALL);
@@ -109,7 +112,8 @@ Test(ir, the_parser_says_what_is_wrong_and_where)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char error[100] = "";
-        cr_expect_eq(ir_parse(&parsed, wrong[i].text, error, sizeof error), wrong[i].line, "%s", wrong[i].text);
+        cr_expect_eq(ir_parse(&parsed, wrong[i].text, error, sizeof error), wrong[i].line, "%s",
+                     wrong[i].text);
         cr_expect_str_eq(error, wrong[i].error);
     }
 }

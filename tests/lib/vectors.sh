@@ -11,7 +11,8 @@ report() {
         echo "ok $name: $(echo "$out" | tail -n 1)"
     else
         echo "$out" >&2
-        echo "not ok $name: $(echo "$out" | tail -n 1): $(echo "$out" | head -n 3 | cut -c -400 | tr '\n' ' ')"
+        first=$(echo "$out" | head -n 3 | cut -c -400 | tr '\n' ' ')
+        echo "not ok $name: $(echo "$out" | tail -n 1): $first"
     fi
 }
 
