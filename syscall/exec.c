@@ -30,7 +30,7 @@ struct program {
     enum program_kind kind;
     char name[PATH_MAX];       /* as the guest knows it: argv of an interpreter shows it */
     char path[PATH_MAX];       /* as the host can open it */
-    char head[HEAD_SIZE + 1];  /* first bytes, zero-padded */
+    _Alignas(Elf64_Ehdr) char head[HEAD_SIZE + 1]; /* first bytes, zero-padded */
     int keep_fd;               /* the path leads through this descriptor, which must survive; else -1 */
     bool moved;                /* path isn't simply the name: the host's kernel can't interpret the script itself */
 };

@@ -208,7 +208,7 @@ void signal_after_failed_exec(struct task *task)
 
 void signal_thread_init(void *altstack, size_t size)
 {
-    struct arm64_stack stack = {.sp = (uint64_t)altstack, .size = size};
+    struct arm64_stack stack = {.sp = (uint64_t)altstack, .flags = altstack ? 0 : SS_DISABLE, .size = size};
     host_raw(SYS_sigaltstack, (uint64_t)&stack, 0, 0, 0);
 }
 

@@ -63,7 +63,7 @@ extern struct guest_image guest_image;
 /* Installs the host's handlers and takes over the inherited dispositions and mask. */
 void signal_init(struct task *task);
 
-/* Gives the calling host thread its alternate stack for host handlers. */
+/* Gives the calling host thread its alternate stack for host handlers; null: takes it away. */
 void signal_thread_init(void *altstack, size_t size);
 
 /* Mirrors the guest's action for signo into the host's disposition. Returns 0 or -errno. */

@@ -83,6 +83,9 @@ static struct thread_block *block_map(void)
     return block;
 }
 
+/* Only there when xemu is built with AddressSanitizer, which must forget frames that were left without a return. */
+__attribute__((weak)) void __asan_unpoison_memory_region(const volatile void *at, size_t size);
+
 struct thread_block *thread_block_get(void)
 {
     pthread_mutex_lock(&blocks_lock);
@@ -96,6 +99,8 @@ struct thread_block *thread_block_get(void)
     if (block) {
         block->left = false;
         block->tid = 0;
+        if (__asan_unpoison_memory_region)
+            __asan_unpoison_memory_region(block->stack, STACK_SIZE + HOST_ALTSTACK_SIZE);
     }
     pthread_mutex_unlock(&blocks_lock);
     return block;
