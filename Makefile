@@ -2,9 +2,10 @@
 VERSION := 0.1.0
 MODE    ?= rel
 PREFIX  ?= /usr/local
+JOBS    := $(shell nproc)
 B       := build/$(MODE)
 
-MODE_rel   := -O2 -g
+MODE_rel   := -O2 -g -DXEMU_TAIL_CALLS
 MODE_dbg   := -O0 -g3
 MODE_asan  := -O1 -g -fno-omit-frame-pointer -fsanitize=address
 MODE_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
@@ -14,10 +15,16 @@ ifndef MODE_$(MODE)
 $(error MODE=$(MODE) is none of rel dbg asan ubsan tsan cov)
 endif
 
+# What the tools hold when they end is no leak.
+export ASAN_OPTIONS := detect_leaks=0
+
 CFLAGS   ?= $(MODE_$(MODE))
 WARN     := -Wall -Wextra -Werror
+# The least host: SSE4.2, POPCNT, CMPXCHG16B.
+ARCH     := -march=x86-64-v2
 CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"'
-COMPILE   = $(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+QUIET     = $(if $V,,@echo "$1 $@";)
+COMPILE   = $(CC) -std=gnu17 $(ARCH) $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
 # A *_dynamic.c goes only into xemu, a *_static.c only into xemu-static, everything else into both.
 SRC  := $(wildcard $(foreach d,core frontend-arm64 jit backend-x86_64 syscall loader,$d/*.c $d/*.S))
@@ -33,30 +40,30 @@ BIN  := $B/xemu $(if $(filter rel dbg,$(MODE)),$B/xemu-static)
 all: $(BIN) $(TOOL) $B/xemu.1 ## build xemu, xemu-static, the tools and the man page
 
 $B/xemu: $(OBJ) $(DYN)
-	$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lelf -ldl -lm
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lelf -ldl -lm
 
 # Static-PIE: the kernel loads it high, so that the guest finds its own low addresses free.
 $B/xemu-static: $(OBJ) $(STAT)
-	$(CC) $(CFLAGS) -static-pie -o $@ $^ $(LDFLAGS) -lelf -lz -lcapstone -lm
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -static-pie -o $@ $^ $(LDFLAGS) -lelf -lz -lcapstone -lm
 
 $B/%.c.o: %.c Makefile | $(GEN)
 	@mkdir -p $(@D)
-	$(COMPILE)
+	$(call QUIET,CC)$(COMPILE)
 $B/%.S.o: %.S Makefile
 	@mkdir -p $(@D)
-	$(COMPILE)
+	$(call QUIET,CC)$(COMPILE)
 $B/tools/%: tools/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< -lm
+	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< -lm
 $(GEN) &: frontend-arm64/a64.isa $B/tools/isagen
 	@mkdir -p $B/gen
-	$B/tools/isagen $< $B/gen
+	$(call QUIET,GEN)$B/tools/isagen $< $B/gen
 $B/xemu.1: $B/xemu
-	$< --help=man >$@
+	$(call QUIET,GEN)$< --help=man >$@
 
 demo: ## fetch real ARM64 programs and run them under xemu
 	tools/setup.sh demo
-	$(MAKE) $B/xemu
+	$(MAKE) -j$(JOBS) $B/xemu
 	tools/demo.sh $B/xemu
 
 install: all ## install into PREFIX (/usr/local)
@@ -68,7 +75,7 @@ clean: ## remove everything that was built; fetched packages stay
 	rm -rf $(filter-out build/packages,$(wildcard build/*))
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
-	@echo '  MODE=rel|dbg|asan|ubsan|tsan|cov chooses the build tree, build/MODE'
+	@echo '  MODE=rel|dbg|asan|ubsan|tsan|cov chooses the build tree, build/MODE; V=1 shows commands'
 
-include tests/tests.mk benchmarks/bench.mk
+include tests/tests.mk tests/vectors/vectors.mk benchmarks/bench.mk
 -include $(patsubst %.o,%.d,$(OBJ) $(DYN) $(STAT)) $(addsuffix .d,$(TOOL))

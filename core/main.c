@@ -1,6 +1,7 @@
 /* xemu [options] program [arguments] */
 #include <xemu/cpu.h>
 #include <xemu/exit.h>
+#include <xemu/fp.h>
 #include <xemu/loader.h>
 #include <xemu/options.h>
 #include <xemu/sys.h>
@@ -18,6 +19,7 @@ int main(int argc, char **argv)
     cpu.pc = image.entry;
     cpu.x[31] = image.sp;
     cpu.excl_addr = EXCL_NONE;
+    fp_set_fpcr(&cpu, 0);
     sys_init(&cpu, &image);
     run_loop(&cpu);
 }

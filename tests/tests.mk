@@ -1,13 +1,14 @@
 # The tests: unit tests (Criterion), then the table-driven suites of tests/run.sh.
 
 # One binary for each folder of unit tests, linked with everything but main().
-UNIT    := $(patsubst tests/%/,$B/tests/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
+UNIT    := $(patsubst tests/%/,$B/unit/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
              syscall loader hostlib tools,$(wildcard tests/$d/*.c)))))
 UNITLIB := $(filter-out $B/core/main.c.o,$(OBJ)) $(DYN)
 
 .SECONDEXPANSION:
-$(UNIT): $B/tests/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
-	$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -ldl -lm
+$(UNIT): $B/unit/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
+	@mkdir -p $(@D)
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -ldl -lm
 -include $(patsubst %,$B/%.d,$(wildcard tests/*/*.c))
 
 # Programs that run both natively and under xemu. A program says what it needs in comments on lines of their
@@ -15,15 +16,15 @@ $(UNIT): $B/tests/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c)
 ARM64_CC := aarch64-linux-gnu-gcc
 own_flags = $$(sed -n 's,^// flags\(-$1\)\?: ,,p' $<)
 
-build/guest/arm64/%: tests/guest/%.c
+build/guest/arm64/%: tests/guest/%.c $(wildcard tests/guest/*.h)
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,arm64) -lm
-build/guest/arm64-dynamic/%: tests/guest/%.c
+	$(call QUIET,CC)$(ARM64_CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,arm64) -lm
+build/guest/arm64-dynamic/%: tests/guest/%.c $(wildcard tests/guest/*.h)
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -w -D_GNU_SOURCE -pthread -o $@ $< $(call own_flags,arm64) -lm
-build/guest/amd64/%: tests/guest/%.c
+	$(call QUIET,CC)$(ARM64_CC) -O2 -w -D_GNU_SOURCE -pthread -o $@ $< $(call own_flags,arm64) -lm
+build/guest/amd64/%: tests/guest/%.c $(wildcard tests/guest/*.h)
 	@mkdir -p $(@D)
-	$(CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,amd64) -lm
+	$(call QUIET,CC)$(CC) -O2 -w -D_GNU_SOURCE -static -pthread -o $@ $< $(call own_flags,amd64) -lm
 
 GUEST := $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c))
 ONLY  := $(patsubst tests/guest/%.c,%,$(shell grep -l '^// arm64-only' tests/guest/*.c 2>/dev/null))
@@ -34,10 +35,11 @@ guest-programs: $(GUEST:%=build/guest/arm64/%) $(GUEST:%=build/guest/arm64-dynam
 unit: $(UNIT)
 test: ## install what is missing, build, and run every suite
 	tools/setup.sh test
-	$(MAKE) check
-check: all unit guest-programs ## run every suite with what is installed
+	$(MAKE) -j$(JOBS) all unit guest-programs
+	tests/run.sh $(MODE) $(SUITES)
+check: all unit guest-programs ## the same with what is installed; SUITES="cli guest" chooses
 	tests/run.sh $(MODE) $(SUITES)
 test-long: ## also fuzzers and exhaustive checks (an hour)
 	tools/setup.sh test long
-	$(MAKE) all unit guest-programs
+	$(MAKE) -j$(JOBS) all unit guest-programs
 	tests/run.sh $(MODE) long

@@ -105,8 +105,8 @@ Test(options, reexec_repeats_the_settings_but_neither_argv0_nor_environment)
     setenv("XEMU_UNAME", "1.2.3", 1);
     PARSE("-0", "name", "-E", "A=b", "-L", "root", "--strace", "-s", "64K", "program");
     char **argv = options_reexec_argv(3);
-    static const char *const expected[] = {"xemu", "--sysroot=/usr/root", "--stack-size=64K", "--uname-release=1.2.3",
-                                           "--strace"};
+    static const char *const expected[] = {"xemu", "--sysroot=/usr/root", "--stack-size=64K",
+                                           "--uname-release=1.2.3", "--strace"};
     size_t n = sizeof expected / sizeof *expected;
     for (size_t i = 0; i < n; i++)
         cr_assert_str_eq(argv[i], expected[i]);

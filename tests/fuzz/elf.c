@@ -26,7 +26,8 @@ static void check_promises(const struct elf_file *elf, size_t size)
         end = segment->vaddr + segment->memsz;
         expect(end > segment->vaddr && segment->vaddr >= elf->low && end <= elf->high);
         if (segment->filesz)
-            expect(segment->offset + segment->filesz <= size && (segment->offset ^ segment->vaddr) % PAGE == 0);
+            expect(segment->offset + segment->filesz <= size &&
+                   (segment->offset ^ segment->vaddr) % PAGE == 0);
     }
     expect(elf->entry >= elf->low && elf->entry < elf->high);
     expect(strnlen(elf->interp, sizeof elf->interp) < sizeof elf->interp);

@@ -113,8 +113,14 @@ Test(elf, other_machines_are_named)
     static const struct {
         unsigned machine;
         const char *words;
-    } cases[] = {{EM_X86_64, "run it directly"}, {EM_386, "32-bit x86"}, {EM_ARM, "32-bit ARM"}, {EM_RISCV, "RISC-V"},
-                 {EM_PPC64, "POWER"},            {EM_S390, "S/390"},     {EM_MIPS, "MIPS"},      {999, "999"}};
+    } cases[] = {{EM_X86_64, "run it directly"},
+                 {EM_386, "32-bit x86"},
+                 {EM_ARM, "32-bit ARM"},
+                 {EM_RISCV, "RISC-V"},
+                 {EM_PPC64, "POWER"},
+                 {EM_S390, "S/390"},
+                 {EM_MIPS, "MIPS"},
+                 {999, "999"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sample s = sound();
         s.header.e_machine = (Elf64_Half)cases[i].machine;
