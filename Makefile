@@ -5,7 +5,7 @@ PREFIX  ?= /usr/local
 JOBS    := $(shell nproc)
 B       := build/$(MODE)
 
-MODE_rel   := -O2 -g
+MODE_rel   := -O2 -g -DXEMU_TAIL_CALLS
 MODE_dbg   := -O0 -g3
 MODE_asan  := -O1 -g -fno-omit-frame-pointer -fsanitize=address
 MODE_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
@@ -20,9 +20,11 @@ export ASAN_OPTIONS := detect_leaks=0
 
 CFLAGS   ?= $(MODE_$(MODE))
 WARN     := -Wall -Wextra -Werror
+# The least host: SSE4.2, POPCNT, CMPXCHG16B.
+ARCH     := -march=x86-64-v2
 CPPFLAGS += -I include -I $B/gen -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"'
 QUIET     = $(if $V,,@echo "$1 $@";)
-COMPILE   = $(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
+COMPILE   = $(CC) -std=gnu17 $(ARCH) $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
 # A *_dynamic.c goes only into xemu, a *_static.c only into xemu-static, everything else into both.
 SRC  := $(wildcard $(foreach d,core frontend-arm64 jit backend-x86_64 syscall loader,$d/*.c $d/*.S))

@@ -16,10 +16,19 @@
 struct entry;
 typedef enum exit_reason handler(struct cpu *cpu, const struct entry *entry);
 
-/* A decoded instruction; a block is an array of them that ends with a branch or with end_of_block. */
+/* A decoded instruction; a block is an array of them that ends with a branch or with end_of_block, and then an
+ * entry whose place the links take. */
 struct entry {
     handler *run;
     struct a64_insn in;
+};
+
+/* Where a block went on before: a pc and the first entry of its block, of the same generation of code. */
+struct links {
+    struct {
+        uint64_t pc;
+        const struct entry *entry;
+    } to[2];
 };
 
 struct block {
@@ -28,21 +37,45 @@ struct block {
     struct entry entries[];
 };
 
+#define NO_PC 1 /* not aligned: no block is there */
 enum { HASH_SIZE = 1 << 14, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
 
 struct interp {
     uint64_t generation; /* of guest code, when the blocks were decoded */
+    const struct entry *left; /* the last entry of the block that control came from, or null */
     size_t used;         /* bytes of the arena */
     char *arena;         /* ARENA_BYTES, touched as it fills */
     struct block *hash[HASH_SIZE];
 };
 
-/* --- handlers: one per meaning and width -------------------------------------------------------------- */
+/* --- handlers ----------------------------------------------------------------------------------------- */
+
+/* Whether calls in tail position are jumps (-O2): then a block goes on with the next one itself, and the host
+ * predicts each block's successor on its own. Otherwise interp_run() loops. */
+#ifdef XEMU_TAIL_CALLS
+enum { TAIL_CALLS = true };
+#else
+enum { TAIL_CALLS = false };
+#endif
+
+static inline __attribute__((always_inline)) enum exit_reason leave_block(struct cpu *cpu, const struct entry *last)
+{
+    const struct links *links = (const struct links *)(last + 1);
+    if (TAIL_CALLS && !cpu->stop &&
+        cpu->interp->generation == atomic_load_explicit(&code_generation, memory_order_acquire)) {
+        if (links->to[0].pc == cpu->pc)
+            return links->to[0].entry->run(cpu, links->to[0].entry);
+        if (links->to[1].pc == cpu->pc)
+            return links->to[1].entry->run(cpu, links->to[1].entry);
+    }
+    cpu->interp->left = last;
+    return EXIT_BRANCH;
+}
 
 static enum exit_reason end_of_block(struct cpu *cpu, const struct entry *entry)
 {
     cpu->pc = entry->in.pc;
-    return EXIT_BRANCH;
+    return leave_block(cpu, entry);
 }
 
 static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
@@ -52,26 +85,68 @@ static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
     return EXIT_UNDEFINED;
 }
 
-/* The last call is a jump where the compiler optimises; a block bounds the depth where it doesn't. */
-#define HANDLER(name, width)                                                              \
-    static enum exit_reason run##width##_##name(struct cpu *cpu, const struct entry *entry) \
-    {                                                                                     \
-        struct cx cx = {cpu, entry->in.pc, width, NO_EXIT};                               \
-        sem_##name(&cx, &entry->in);                                                      \
-        if (cx.exit != NO_EXIT)                                                           \
-            return cx.exit;                                                               \
-        return entry[1].run(cpu, entry + 1);                                              \
+/* One meaning, compiled for a width and for what `assumption` says of the instruction. The last call is a jump
+ * where the compiler optimises; a block bounds the depth where it doesn't. */
+#define HANDLER(name, variant, width, assumption)                                             \
+    static enum exit_reason run_##name##_##variant(struct cpu *cpu, const struct entry *entry) \
+    {                                                                                         \
+        const struct a64_insn *in = &entry->in;                                               \
+        struct cx cx = {cpu, in->pc, width, NO_EXIT};                                         \
+        if (!(assumption))                                                                    \
+            __builtin_unreachable();                                                          \
+        sem_##name(&cx, in);                                                                  \
+        if (cx.exit == EXIT_BRANCH)                                                           \
+            return leave_block(cpu, entry);                                                   \
+        if (cx.exit != NO_EXIT)                                                               \
+            return cx.exit;                                                                   \
+        return entry[1].run(cpu, entry + 1);                                                  \
     }
-#define A64_SEM(name) HANDLER(name, 32) HANDLER(name, 64)
+
+/* Meanings with a width in sf come in both; those with an element size in sizes and vector lengths that are hot. */
+#define A64_SEM_PLAIN(name) HANDLER(name, 0, 64, true)
+#define A64_SEM_SF(name) HANDLER(name, 0, 32, true) HANDLER(name, 1, 64, true)
+#define SIZED(name, variant, q_, esz_) HANDLER(name, variant, 64, in->q == q_ && !in->scalar && in->esz == esz_)
+#define A64_SEM_ESZ(name)                                                                       \
+    HANDLER(name, 0, 64, true)                                                                  \
+    SIZED(name, 1, 0, 0) SIZED(name, 2, 0, 1) SIZED(name, 3, 0, 2) SIZED(name, 4, 0, 3)         \
+    SIZED(name, 5, 1, 0) SIZED(name, 6, 1, 1) SIZED(name, 7, 1, 2) SIZED(name, 8, 1, 3)
 #include "a64_rows.inc"
 
-#define HANDLERS_0(name) {run32_##name, run64_##name}
-#define HANDLERS_1(name) {undefined, undefined}
-#define A64_ROW(name, meaning, feature, todo) [A64_##name] = HANDLERS_##todo(meaning),
-static handler *const handlers[A64_OP_COUNT][2] = {
-    [A64_UNALLOCATED] = {undefined, undefined},
+enum class { CLASS_PLAIN, CLASS_SF, CLASS_ESZ };
+
+static struct {
+    uint8_t class;
+    handler *variants[9];
+} const handlers[A64_OP_COUNT] = {
+    [A64_UNALLOCATED] = {CLASS_PLAIN, {undefined}},
+#define VARIANTS_PLAIN(name) {run_##name##_0}
+#define VARIANTS_SF(name) {run_##name##_0, run_##name##_1}
+#define VARIANTS_ESZ(name)                                                                    \
+    {                                                                                         \
+        run_##name##_0, run_##name##_1, run_##name##_2, run_##name##_3, run_##name##_4,       \
+            run_##name##_5, run_##name##_6, run_##name##_7, run_##name##_8                    \
+    }
+#define A64_HANDLED(name, meaning, class) [A64_##name] = {CLASS_##class, VARIANTS_##class(meaning)},
 #include "a64_rows.inc"
 };
+
+static handler *handler_of(const struct a64_insn *in)
+{
+    unsigned variant = 0;
+    switch ((enum class)handlers[in->op].class) {
+    case CLASS_PLAIN:
+        break;
+    case CLASS_SF:
+        variant = a64_has_sf(in->op) ? in->sf : 1;
+        break;
+    case CLASS_ESZ:
+        if (!in->scalar && in->esz <= 3)
+            variant = 1u + 4u * in->q + in->esz;
+        break;
+    }
+    handler *found = handlers[in->op].variants[variant];
+    return found ? found : undefined;
+}
 
 /* --- blocks ------------------------------------------------------------------------------------------- */
 
@@ -82,6 +157,7 @@ static void flush(struct interp *interp, uint64_t generation)
 {
     memset(interp->hash, 0, sizeof interp->hash);
     interp->used = 0;
+    interp->left = NULL;
     interp->generation = generation;
 }
 
@@ -129,7 +205,7 @@ void fetch_check(struct cpu *cpu, uint64_t pc)
 static struct block *decode_block(struct cpu *cpu, uint64_t pc)
 {
     struct interp *interp = cpu->interp;
-    size_t room = sizeof(struct block) + (MAX_BLOCK + 1) * sizeof(struct entry);
+    size_t room = sizeof(struct block) + (MAX_BLOCK + 2) * sizeof(struct entry);
 
     fetch_check(cpu, pc);
     if (interp->used + room > ARENA_BYTES)
@@ -142,7 +218,7 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
     for (int n = 0; !ended && at < end && n < MAX_BLOCK; n++, at += 4, entry++) {
         uint32_t word = (uint32_t)mem_load(at, 2);
         a64_decode(word, at, &entry->in);
-        entry->run = handlers[entry->in.op][a64_has_sf(entry->in.op) ? entry->in.sf : 1];
+        entry->run = handler_of(&entry->in);
         ended = ends_block(word) || entry->run == undefined;
     }
     if (!ended) {
@@ -150,7 +226,9 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
         entry->in.pc = at;
         entry++;
     }
-    interp->used = (size_t)((char *)entry - interp->arena);
+    _Static_assert(sizeof(struct links) <= sizeof(struct entry), "the links take an entry's place");
+    *(struct links *)entry = (struct links){{{NO_PC, NULL}, {NO_PC, NULL}}};
+    interp->used = (size_t)((char *)(entry + 1) - interp->arena);
     block->pc = pc;
     block->next = *bucket(interp, pc);
     *bucket(interp, pc) = block;
@@ -172,12 +250,26 @@ static struct block *find_block(struct cpu *cpu, uint64_t pc)
     return decode_block(cpu, pc);
 }
 
+/* The block before goes on with `block` next time; the older of its two links gives way. */
+static void link_block(struct interp *interp, const struct block *block)
+{
+    if (!interp->left || log_mask & (LOG_EXEC | LOG_CPU)) /* a log has every block */
+        return;
+    struct links *links = (struct links *)(interp->left + 1);
+    links->to[1] = links->to[0];
+    links->to[0].pc = block->pc;
+    links->to[0].entry = block->entries;
+    interp->left = NULL;
+}
+
 enum exit_reason interp_run(struct cpu *cpu)
 {
     if (!cpu->interp)
         cpu->interp = interp_new();
+    cpu->interp->left = NULL;
     while (!cpu->stop) {
         const struct block *block = find_block(cpu, cpu->pc);
+        link_block(cpu->interp, block);
         if (__builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0))
             log_guest_state(cpu);
         enum exit_reason reason = block->entries[0].run(cpu, block->entries);

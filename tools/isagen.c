@@ -157,16 +157,34 @@ static bool is_first_with_meaning(int i)
     return true;
 }
 
+static bool meaning_has_field(const char *meaning, const char *name)
+{
+    for (int i = 0; i < row_count; i++)
+        if (!rows[i].todo && !strcmp(rows[i].meaning, meaning) && find_field(&rows[i], name, strlen(name)))
+            return true;
+    return false;
+}
+
+/* What an engine may specialise a meaning for. */
+static const char *class_of(const char *meaning)
+{
+    return meaning_has_field(meaning, "sf") ? "SF" : meaning_has_field(meaning, "esz") ? "ESZ" : "PLAIN";
+}
+
 static void write_rows(FILE *out)
 {
     static const char *const macros[] = {"A64_ROW(NAME, MEANING, FEATURE, TODO)", "A64_SEM(MEANING)",
                                          "A64_HAS_SF(NAME)", "A64_BITS(NAME, MASK, VALUE)",
-                                         "A64_FIELD(NAME)"};
+                                         "A64_FIELD(NAME)", "A64_SEM_SF(MEANING)",
+                                         "A64_SEM_ESZ(MEANING)", "A64_SEM_PLAIN(MEANING)",
+                                         "A64_HANDLED(NAME, MEANING, CLASS)"};
     fprintf(out, "/* Made by isagen from %s. Define what you need of:\n", path);
     fprintf(out, "   A64_ROW once per row, A64_SEM once per meaning that a row without !todo has,\n");
     fprintf(out, "   A64_HAS_SF once per row whose operation has a width in sf,\n");
     fprintf(out,
-            "   A64_BITS once per row: its fixed bits, A64_FIELD once per field of struct a64_insn. */\n");
+            "   A64_BITS once per row: its fixed bits, A64_FIELD once per field of struct a64_insn,\n"
+            "   A64_SEM_<class> once per meaning and A64_HANDLED once per row with a meaning: class SF if a row of\n"
+            "   the meaning has the field sf, else ESZ if one has esz, else PLAIN. */\n");
     for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
         fprintf(out, "#ifndef %.*s\n#define %s\n#endif\n", (int)strcspn(macros[i], "("), macros[i],
                 macros[i]);
@@ -179,6 +197,12 @@ static void write_rows(FILE *out)
     for (int i = 0; i < row_count; i++)
         if (find_field(&rows[i], "sf", 2))
             fprintf(out, "A64_HAS_SF(%s)\n", rows[i].name);
+    for (int i = 0; i < row_count; i++)
+        if (is_first_with_meaning(i))
+            fprintf(out, "A64_SEM_%s(%s)\n", class_of(rows[i].meaning), rows[i].meaning);
+    for (int i = 0; i < row_count; i++)
+        if (!rows[i].todo)
+            fprintf(out, "A64_HANDLED(%s, %s, %s)\n", rows[i].name, rows[i].meaning, class_of(rows[i].meaning));
     for (int i = 0; i < row_count; i++)
         fprintf(out, "A64_BITS(%s, 0x%08x, 0x%08x)\n", rows[i].name, rows[i].mask, rows[i].value);
     for (int i = 0; i < slot_count; i++)

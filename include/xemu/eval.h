@@ -90,7 +90,8 @@
                                UNUSED union vec C, UNUSED int64_t imm)                                     \
     {                                                                                                      \
         union vec r = {0};                                                                                 \
-        for (unsigned i = 0; i < lanes; i++) {                                                             \
+        _Pragma("GCC unroll 4") for (unsigned i = 0; i < lanes; i++)                                       \
+        {                                                                                                  \
             UNUSED uint64_t a = eval_lane(A, ESZ, i), b = eval_lane(B, ESZ, i), c = eval_lane(C, ESZ, i);  \
             r = eval_lane_set(r, ESZ, i, (expr));                                                          \
         }                                                                                                  \

@@ -15,10 +15,72 @@ static inline union vec simd_fcvt(struct cpu *cpu, union vec a, unsigned to, uns
     return r;
 }
 
+static inline __m128i simd_load(union vec v) { return _mm_load_si128((const __m128i *)&v); }
+
+static inline union vec simd_of(__m128i value)
+{
+    union vec r;
+    _mm_store_si128((__m128i *)&r, value);
+    return r;
+}
+
+/* The common cases of zip, uzp and widen on the host's unit: whole 128-bit vectors. */
+static inline union vec simd_zip128(union vec a, union vec b, unsigned esz, unsigned part)
+{
+    __m128i x = simd_load(a), y = simd_load(b);
+    switch (esz) {
+    case 0:
+        return simd_of(part ? _mm_unpackhi_epi8(x, y) : _mm_unpacklo_epi8(x, y));
+    case 1:
+        return simd_of(part ? _mm_unpackhi_epi16(x, y) : _mm_unpacklo_epi16(x, y));
+    case 2:
+        return simd_of(part ? _mm_unpackhi_epi32(x, y) : _mm_unpacklo_epi32(x, y));
+    default:
+        return simd_of(part ? _mm_unpackhi_epi64(x, y) : _mm_unpacklo_epi64(x, y));
+    }
+}
+
+static inline union vec simd_uzp128(union vec a, union vec b, unsigned esz, unsigned part)
+{
+    __m128i x = simd_load(a), y = simd_load(b), low;
+    switch (esz) {
+    case 0:
+        low = _mm_set1_epi16(0xff);
+        if (part)
+            return simd_of(_mm_packus_epi16(_mm_srli_epi16(x, 8), _mm_srli_epi16(y, 8)));
+        return simd_of(_mm_packus_epi16(_mm_and_si128(x, low), _mm_and_si128(y, low)));
+    case 1:
+        low = _mm_set1_epi32(0xffff);
+        if (part)
+            return simd_of(_mm_packus_epi32(_mm_srli_epi32(x, 16), _mm_srli_epi32(y, 16)));
+        return simd_of(_mm_packus_epi32(_mm_and_si128(x, low), _mm_and_si128(y, low)));
+    case 2:
+        return simd_of(_mm_castps_si128(part ? _mm_shuffle_ps(_mm_castsi128_ps(x), _mm_castsi128_ps(y), 0xdd)
+                                             : _mm_shuffle_ps(_mm_castsi128_ps(x), _mm_castsi128_ps(y), 0x88)));
+    default:
+        return simd_zip128(a, b, 3, part);
+    }
+}
+
+static inline union vec simd_widen128(union vec a, unsigned esz, bool high, bool is_signed)
+{
+    __m128i x = high ? _mm_srli_si128(simd_load(a), 8) : simd_load(a);
+    switch (esz) {
+    case 1:
+        return simd_of(is_signed ? _mm_cvtepi8_epi16(x) : _mm_cvtepu8_epi16(x));
+    case 2:
+        return simd_of(is_signed ? _mm_cvtepi16_epi32(x) : _mm_cvtepu16_epi32(x));
+    default:
+        return simd_of(is_signed ? _mm_cvtepi32_epi64(x) : _mm_cvtepu32_epi64(x));
+    }
+}
+
 /* ZIP: elements of the low (part 0) or high halves of a and b, in turn. */
 static inline union vec simd_zip(union vec a, union vec b, unsigned esz, unsigned lanes, unsigned part)
 {
     union vec r = {0};
+    if (lanes << esz == 16)
+        return simd_zip128(a, b, esz, part);
     for (unsigned i = 0; i < lanes; i++)
         r = eval_lane_set(r, esz, i, eval_lane(i & 1 ? b : a, esz, part * lanes / 2 + i / 2));
     return r;
@@ -28,6 +90,8 @@ static inline union vec simd_zip(union vec a, union vec b, unsigned esz, unsigne
 static inline union vec simd_uzp(union vec a, union vec b, unsigned esz, unsigned lanes, unsigned part)
 {
     union vec r = {0};
+    if (lanes << esz == 16)
+        return simd_uzp128(a, b, esz, part);
     for (unsigned i = 0; i < lanes; i++)
         r = eval_lane_set(r, esz, i, eval_lane(2 * i < lanes ? a : b, esz, (2 * i + part) % lanes));
     return r;
@@ -136,6 +200,8 @@ static inline union vec simd_widen(union vec a, unsigned esz, unsigned lanes, bo
 {
     unsigned from = high ? 8u >> (esz - 1) : 0;
     union vec r = {0};
+    if (lanes << esz == 16)
+        return simd_widen128(a, esz, high, is_signed);
     for (unsigned i = 0; i < lanes; i++) {
         uint64_t lane = is_signed ? (uint64_t)simd_signed_lane(a, esz - 1, from + i) : eval_lane(a, esz - 1, from + i);
         r = eval_lane_set(r, esz, i, lane);
