@@ -36,18 +36,35 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
 
 /* ---- prctl ---- */
 
-/* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are features
- * that the guest's CPU hasn't got. A kernel without them says EINVAL. All others go to the host. */
+/* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are
+ * features that the guest's CPU hasn't got. A kernel without them says EINVAL. All others go to the host. */
 static const int refused_options[] = {
-    PR_SET_MM,              /* where code, data, brk and arguments are */
-    PR_SET_SECCOMP,         /* a filter would see xemu's calls */
-    PR_GET_TSC,             PR_SET_TSC,        PR_SET_UNALIGN,        PR_GET_UNALIGN,
-    PR_SET_FPEMU,           PR_GET_FPEMU,      PR_SET_FPEXC,          PR_GET_FPEXC,
-    PR_SET_ENDIAN,          PR_GET_ENDIAN,     PR_SET_FP_MODE,        PR_GET_FP_MODE,
-    PR_SVE_SET_VL,          PR_SVE_GET_VL,     PR_PAC_RESET_KEYS,     PR_SET_TAGGED_ADDR_CTRL,
-    PR_GET_TAGGED_ADDR_CTRL, 59 /* PR_SET_SYSCALL_USER_DISPATCH */,
-    60 /* PR_PAC_SET_ENABLED_KEYS */, 61 /* PR_PAC_GET_ENABLED_KEYS */,
-    63 /* PR_SME_SET_VL */, 64 /* PR_SME_GET_VL */, 65 /* PR_SET_MDWE: xemu compiles code */, 66 /* PR_GET_MDWE */,
+    PR_SET_MM,      /* where code, data, brk and arguments are */
+    PR_SET_SECCOMP, /* a filter would see xemu's calls */
+    PR_GET_TSC,
+    PR_SET_TSC,
+    PR_SET_UNALIGN,
+    PR_GET_UNALIGN,
+    PR_SET_FPEMU,
+    PR_GET_FPEMU,
+    PR_SET_FPEXC,
+    PR_GET_FPEXC,
+    PR_SET_ENDIAN,
+    PR_GET_ENDIAN,
+    PR_SET_FP_MODE,
+    PR_GET_FP_MODE,
+    PR_SVE_SET_VL,
+    PR_SVE_GET_VL,
+    PR_PAC_RESET_KEYS,
+    PR_SET_TAGGED_ADDR_CTRL,
+    PR_GET_TAGGED_ADDR_CTRL,
+    59 /* PR_SET_SYSCALL_USER_DISPATCH */,
+    60 /* PR_PAC_SET_ENABLED_KEYS */,
+    61 /* PR_PAC_GET_ENABLED_KEYS */,
+    63 /* PR_SME_SET_VL */,
+    64 /* PR_SME_GET_VL */,
+    65 /* PR_SET_MDWE: xemu compiles code */,
+    66 /* PR_GET_MDWE */,
 };
 
 int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
@@ -62,8 +79,8 @@ int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
 
 /* ---- limits ---- */
 
-/* Limits on the address space would hit xemu's code cache and heap instead of the guest: they are kept and shown,
- * but the host doesn't get to know them. */
+/* Limits on the address space would hit xemu's code cache and heap instead of the guest: they are kept and
+ * shown, but the host doesn't get to know them. */
 static struct kept_limit {
     int resource;
     bool set;
@@ -130,7 +147,8 @@ static const char *base_name(const char *path)
 
 static void *main_altstack(size_t size)
 {
-    void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *stack =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         die(1, "no memory for the stack of signal handlers");
     return stack;

@@ -10,7 +10,8 @@
 #include "handlers.h"
 #include "task.h"
 
-/* Above the frame lies a frame record {fp, lr}, so that unwinders walk from the handler into the interrupted code. */
+/* Above the frame lies a frame record {fp, lr}, so that unwinders walk from the handler into the interrupted
+ * code. */
 struct frame_record {
     uint64_t fp, lr;
 };

@@ -48,8 +48,8 @@ static void begin(struct line *line)
     line_add(line, "[%d] ", (int)host_raw(SYS_gettid, 0, 0, 0, 0));
 }
 
-static void add_call(struct line *line, const struct syscall_row *row, uint64_t number, const uint64_t args[6],
-                     int64_t result, bool done)
+static void add_call(struct line *line, const struct syscall_row *row, uint64_t number,
+                     const uint64_t args[6], int64_t result, bool done)
 {
     if (row->name)
         line_add(line, "%s(", row->name);
