@@ -145,6 +145,31 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Lets the host's kernel show the guest's command line, environment and auxiliary vector to everybody who
+ * looks into /proc/PID: ps, pgrep, killall. Kernels without CONFIG_CHECKPOINT_RESTORE refuse; then only the
+ * process itself sees its own (proc.c). */
+static void tell_host_kernel(const struct guest_image *image)
+{
+    uint64_t brk = (uint64_t)sbrk(0); /* xemu's own heap goes on from here */
+    struct prctl_mm_map map = {
+        .start_code = image->start_code,
+        .end_code = image->end_code,
+        .start_data = image->start_data,
+        .end_data = image->end_data,
+        .start_brk = brk,
+        .brk = brk,
+        .start_stack = image->sp,
+        .arg_start = image->arg_start,
+        .arg_end = image->arg_end,
+        .env_start = image->env_start,
+        .env_end = image->env_end,
+        .auxv = (__u64 *)(uintptr_t)image->auxv,
+        .auxv_size = (__u32)image->auxv_size,
+        .exe_fd = (__u32)-1,
+    };
+    prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+}
+
 static void *main_altstack(size_t size)
 {
     void *stack =
@@ -164,6 +189,7 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     cpu->task = task;
     this_cpu = cpu;
     prctl(PR_SET_NAME, base_name(image->execfn));
+    tell_host_kernel(image);
     guest_brk_init(image->brk_start);
     self_exe_adopt();
     exec_adopt_program();

@@ -26,7 +26,7 @@ static bool on_altstack(const struct arm64_stack *stack, uint64_t sp)
     return !(stack->flags & SS_AUTODISARM_FLAG) && sp > stack->sp && sp - stack->sp <= stack->size;
 }
 
-int altstack_set(struct task *task, const struct arm64_stack *stack, uint64_t sp)
+static int altstack_set(struct task *task, const struct arm64_stack *stack, uint64_t sp)
 {
     struct arm64_stack new = *stack;
     int mode = new.flags & ~SS_AUTODISARM_FLAG;

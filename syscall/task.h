@@ -17,7 +17,7 @@
 /* Signal actions; shared by the threads of a process, a private copy in a vfork child. */
 struct sighand {
     pthread_mutex_t lock;
-    uint64_t users; /* tasks that refer to it; under threads_lock */
+    uint64_t users; /* tasks that refer to it; atomic */
     struct arm64_sigaction action[NSIG64 + 1];
 };
 
@@ -79,8 +79,8 @@ void signal_release(struct task *task);
 uint64_t signal_sync_pending(const struct task *task);
 bool signal_take_sync(struct task *task, uint64_t set, siginfo_t *info);
 
-/* Ends or stops the process as the kernel does by default for this signal. Returns if that means to ignore.
- */
+/* Ends or stops the process as the kernel does by default for this signal; returns where that means to ignore
+ * or once the process goes on. */
 void signal_default(struct task *task, const siginfo_t *info);
 
 /* Gives sent but still blocked synchronous signals back to the kernel, before execve. */
@@ -90,10 +90,7 @@ void signal_after_failed_exec(struct task *task);
 /* Makes the frame of a handler (signal_frame.c); false if the stack isn't writable. */
 bool signal_push_frame(struct cpu *cpu, const struct arm64_sigaction *action, const siginfo_t *info);
 
-/* The guest's alternate stack. */
-bool altstack_in_use(const struct task *task, uint64_t sp);
-int altstack_set(struct task *task, const struct arm64_stack *stack, uint64_t sp);
-
+/* A private copy (from may be null: all default), one user more, one user less. */
 struct sighand *sighand_copy(struct sighand *from);
 struct sighand *sighand_share(struct sighand *from);
 void sighand_drop(struct sighand *sighand);
