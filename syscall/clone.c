@@ -93,8 +93,9 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
     if (!signal_hold(cpu))
         return RESULT_RESTART;
     threads_fork_prepare(task);
-    int64_t pid = is_plain_fork(args) ? plain_fork(args) : raw_fork(args);
-    threads_fork_done(task, pid == 0);
+    bool plain = is_plain_fork(args);
+    int64_t pid = plain ? plain_fork(args) : raw_fork(args);
+    threads_fork_done(task, pid != 0 ? FORKED_PARENT : plain ? FORKED_CHILD : FORKED_RAW_CHILD);
     if (pid == 0) {
         enter_child(cpu, args);
         task->vfork_child = false;

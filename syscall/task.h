@@ -103,10 +103,15 @@ enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
  * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
 
-/* Around fork, in the thread that forks; `child` in the new process. Every lock of this folder and of guest
- * memory is held meanwhile, so that none can hang the child. */
+/* Around fork, in the thread that forks. Every lock of this folder and of guest memory is held meanwhile, so
+ * that none can hang the child. */
+enum forked {
+    FORKED_PARENT,    /* here nothing has changed */
+    FORKED_CHILD,     /* made by the C library's fork() */
+    FORKED_RAW_CHILD, /* made behind its back */
+};
 void threads_fork_prepare(struct task *task);
-void threads_fork_done(struct task *task, bool child);
+void threads_fork_done(struct task *task, enum forked forked);
 void ipc_fork_prepare(void);
 void ipc_fork_done(void);
 

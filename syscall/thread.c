@@ -134,17 +134,17 @@ void threads_fork_prepare(struct task *task)
     guestmem_fork_prepare();
 }
 
-void threads_fork_done(struct task *task, bool child)
+void threads_fork_done(struct task *task, enum forked forked)
 {
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
     ipc_fork_done();
-    if (child) { /* the other threads don't exist here */
+    if (forked != FORKED_PARENT) { /* the other threads don't exist here */
         struct thread_block *next;
         for (struct thread_block *block = blocks; block; block = next) {
             next = block->next;
-            if (block != task->block)
-                block_unmap(block);
+            if (block != task->block && forked == FORKED_CHILD)
+                block_unmap(block); /* else the C library still has them in its lists */
         }
         blocks = task->block;
         if (blocks)
