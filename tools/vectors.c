@@ -10,7 +10,8 @@
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
  *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
  *
- * COMMAND is an emulator with the machine program. A vector is
+ * Before the mode, -r N runs the instructions N times more from the same state, so that an emulator finds
+ * them hot. COMMAND is an emulator with the machine program. A vector is
  *
  *   91000420    add x0, x1, #1   | x1=0x41 => x0=0x42
  *
@@ -90,6 +91,9 @@ static int find_row(const char *name)
             return op;
     return -1;
 }
+
+/* How often the instructions run again. */
+static uint32_t repeat;
 
 #include "vectors_text.inc"
 #include "vectors_run.inc"
@@ -180,6 +184,11 @@ static int make(char **files, int file_count, char **command)
     struct machine_response *got = run_machine(command, selected, n);
     char **texts = disassemble(selected, n);
     for (size_t i = 0; i < n; i++) {
+        struct a64_insn in;
+        a64_decode(selected[i]->request.words[0], MACHINE_CODE, &in);
+        if (got[i].signal == SIGILL && in.op != A64_UDF && in.op != A64_HLT)
+            fprintf(stderr, "%s:%d: %s is undefined there\n", selected[i]->file, selected[i]->line,
+                    a64_name(in.op));
         selected[i]->expected = got[i];
         selected[i]->text = complete_line(selected[i], texts[i]);
     }
@@ -224,6 +233,11 @@ static int find_dashes(int argc, char **argv, int i)
 
 int main(int argc, char **argv)
 {
+    if (argc > 3 && !strcmp(argv[1], "-r")) {
+        repeat = (uint32_t)strtoul(argv[2], NULL, 0);
+        argc -= 2;
+        argv += 2;
+    }
     const char *mode = argc > 2 ? argv[1] : "";
     int dashes = find_dashes(argc, argv, 2),
         second = dashes < argc ? find_dashes(argc, argv, dashes + 1) : argc;

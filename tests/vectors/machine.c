@@ -187,10 +187,12 @@ static void serve(void)
     for (uint32_t i = 0; i < request.count; i++)
         write_word(MACHINE_CODE + 4 * i, request.words[i]);
     write_word(end, branch_to_done(end));
-    copy((void *)MACHINE_WINDOW, request.state.memory, MACHINE_MEMORY);
-    response.signal = 0;
-    response.pc = end;
-    run(&request.state);
+    for (uint32_t i = 0; i <= request.repeat; i++) {
+        copy((void *)MACHINE_WINDOW, request.state.memory, MACHINE_MEMORY);
+        response.signal = 0;
+        response.pc = end;
+        run(&request.state);
+    }
     copy(&response.state, &after, sizeof after);
     copy(response.state.memory, (void *)MACHINE_WINDOW, MACHINE_MEMORY);
     for (uint64_t at = MACHINE_CODE; at <= end; at += 4)

@@ -23,7 +23,8 @@ struct machine_state {
 
 struct machine_request {
     uint32_t count; /* of words, up to MACHINE_MAX_WORDS */
-    uint32_t words[MACHINE_MAX_WORDS], unused;
+    uint32_t words[MACHINE_MAX_WORDS];
+    uint32_t repeat; /* the instructions run once more as often, from the same state, until they are hot */
     struct machine_state state;
 };
 
