@@ -67,7 +67,7 @@ demo: ## fetch real ARM64 programs and run them under xemu
 	tools/demo.sh $B/xemu
 
 install: all ## install into PREFIX (/usr/local)
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(BIN)
+	install -D -s -t $(DESTDIR)$(PREFIX)/bin $(BIN)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $B/xemu.1
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BIN))) $(DESTDIR)$(PREFIX)/share/man/man1/xemu.1

@@ -1,4 +1,5 @@
-/* The guest's address space: a sorted set of ranges beside the kernel's own map, and the memory calls on it. */
+/* The guest's address space: a sorted set of ranges beside the kernel's own map, and the memory calls on it.
+ */
 #include <xemu/guestmem.h>
 
 #include <errno.h>
@@ -84,7 +85,8 @@ static void set_change(uint64_t start, uint64_t end, bool insert, bool exec)
 {
     struct range piece[3];
     size_t pieces = 0;
-    size_t first = set_find(start ? start - 1 : 0), last = first; /* those that touch count: they may be joined */
+    size_t first = set_find(start ? start - 1 : 0),
+           last = first; /* those that touch count: they may be joined */
     while (last < count && at[last].start <= end)
         last++;
     if (first < last)
@@ -92,7 +94,8 @@ static void set_change(uint64_t start, uint64_t end, bool insert, bool exec)
     if (insert)
         join(piece, &pieces, start, end, exec);
     if (first < last)
-        join(piece, &pieces, at[last - 1].start > end ? at[last - 1].start : end, at[last - 1].end, at[last - 1].exec);
+        join(piece, &pieces, at[last - 1].start > end ? at[last - 1].start : end, at[last - 1].end,
+             at[last - 1].exec);
     set_splice(first, last - first, piece, pieces);
 }
 
@@ -104,8 +107,8 @@ static uint64_t set_reach(uint64_t start)
     return start;
 }
 
-/* Iterators: for (s = start; next_x(&s, &e, end); s = e) visits the pieces [s, e) of [start, end) that are the
- * guest's, or that aren't. */
+/* Iterators: for (s = start; next_x(&s, &e, end); s = e) visits the pieces [s, e) of [start, end) that are
+ * the guest's, or that aren't. */
 static bool next_piece(uint64_t *start, uint64_t *end, uint64_t limit)
 {
     size_t i = set_find(*start);
@@ -167,8 +170,9 @@ static void release_gaps(uint64_t start, uint64_t end)
         munmap(host_pointer(start), to - start);
 }
 
-/* Takes the gaps of [start, end) into possession, so that a MAP_FIXED over the whole can't hit anything but the
- * guest's memory and these. Fails with -ENOMEM, nothing changed, where xemu's own memory lies in a gap. */
+/* Takes the gaps of [start, end) into possession, so that a MAP_FIXED over the whole can't hit anything but
+ * the guest's memory and these. Fails with -ENOMEM, nothing changed, where xemu's own memory lies in a gap.
+ */
 static int64_t reserve_gaps(uint64_t start, uint64_t end)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
@@ -212,8 +216,8 @@ int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, 
         if ((flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE))
             result = map_fixed(addr, page_up(length), host_prot(prot), flags, fd, offset);
         else /* a hint above the 47 bits would open the host's larger address space */
-            result = result_of(mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd,
-                                    offset));
+            result = result_of(
+                mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd, offset));
     }
     if (result >= 0)
         set_insert((uint64_t)result, (uint64_t)result + page_up(length), prot & PROT_EXEC);
@@ -357,8 +361,14 @@ static void change(uint64_t start, uint64_t end, bool insert, bool exec)
 }
 
 void guest_range_add(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), true, false); }
-void guest_range_set_executable(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), true, true); }
-void guest_range_remove(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), false, false); }
+void guest_range_set_executable(uint64_t start, uint64_t end)
+{
+    change(page_down(start), page_up(end), true, true);
+}
+void guest_range_remove(uint64_t start, uint64_t end)
+{
+    change(page_down(start), page_up(end), false, false);
+}
 
 bool guest_range_contains(uint64_t start, uint64_t end)
 {

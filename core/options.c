@@ -288,7 +288,8 @@ static void show_manual(void)
             printf("\\-%c\\fR, \\fB", row->letter);
         printf("\\-\\-");
         show_roff(row->name);
-        printf("\\fR %s\n", row->argument ? row->argument : "");
+        printf("\\fR%s%s\n", argument_optional(row) ? "[=" : " ",
+               row->argument ? row->argument + argument_optional(row) : "");
         show_roff(row->help);
         if (row->environment)
             printf("\n(\\fB%s\\fR)", row->environment);

@@ -15,24 +15,24 @@
 #define SYS_fchmodat2 452
 #endif
 #ifndef SYS_futex_wake
-#define SYS_futex_wake 454
-#define SYS_futex_wait 455
+#define SYS_futex_wake    454
+#define SYS_futex_wait    455
 #define SYS_futex_requeue 456
 #endif
 #ifndef SYS_statmount
-#define SYS_statmount 457
-#define SYS_listmount 458
+#define SYS_statmount         457
+#define SYS_listmount         458
 #define SYS_lsm_get_self_attr 459
 #define SYS_lsm_set_self_attr 460
-#define SYS_lsm_list_modules 461
+#define SYS_lsm_list_modules  461
 #endif
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif
 #ifndef SYS_setxattrat
-#define SYS_setxattrat 463
-#define SYS_getxattrat 464
-#define SYS_listxattrat 465
+#define SYS_setxattrat    463
+#define SYS_getxattrat    464
+#define SYS_listxattrat   465
 #define SYS_removexattrat 466
 #endif
 #ifndef SYS_open_tree_attr
@@ -145,7 +145,8 @@ enum { HOST_MAP_ONLY = 0x40 | 0x80 };
 /* Protection bits that only ARM64 knows. */
 enum { ARM64_PROT_BTI = 0x10, ARM64_PROT_MTE = 0x20 };
 
-/* Signals. Numbers, siginfo_t, sigset and stack_t are the same; the flags too, but ARM64 needs no restorer. */
+/* Signals. Numbers, siginfo_t, sigset and stack_t are the same; so are the flags, but ARM64
+ * needs no restorer. */
 enum { NSIG64 = 64, KERNEL_SA_RESTORER = 0x04000000, SS_AUTODISARM_FLAG = (int)(1u << 31) };
 
 struct arm64_sigaction {
@@ -207,7 +208,8 @@ _Static_assert(sizeof(struct arm64_rt_sigframe) == 4688, "struct rt_sigframe");
 
 /* clone: x86-64 has the last two arguments the other way round. */
 struct clone_args64 {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+        cgroup;
 };
 
 #endif

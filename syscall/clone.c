@@ -50,8 +50,8 @@ static void clear_sighand(struct task *task)
 
 /* ---- a copy ---- */
 
-/* What the C library's fork can do: its malloc and other locks are then right in the child, even if other threads
- * held them. */
+/* What the C library's fork can do: its malloc and other locks are then right in the child, even if other
+ * threads held them. */
 static bool is_plain_fork(const struct clone_args64 *args)
 {
     uint64_t ours = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID | CLONE_SETTLS;
@@ -93,8 +93,9 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
     if (!signal_hold(cpu))
         return RESULT_RESTART;
     threads_fork_prepare(task);
-    int64_t pid = is_plain_fork(args) ? plain_fork(args) : raw_fork(args);
-    threads_fork_done(task, pid == 0);
+    bool plain = is_plain_fork(args);
+    int64_t pid = plain ? plain_fork(args) : raw_fork(args);
+    threads_fork_done(task, pid != 0 ? FORKED_PARENT : plain ? FORKED_CHILD : FORKED_RAW_CHILD);
     if (pid == 0) {
         enter_child(cpu, args);
         task->vfork_child = false;
@@ -107,8 +108,9 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
 
 /* ---- a child in shared memory ---- */
 
-/* vfork and posix_spawn: the parent's thread is suspended until the child is done with the memory, so the child
- * borrows all that the thread has on the host but the stack; the C library's locks and caches included. */
+/* vfork and posix_spawn: the parent's thread is suspended until the child is done with the memory, so the
+ * child borrows all that the thread has on the host but the stack; the C library's locks and caches included.
+ */
 struct borrowed {
     struct cpu *cpu; /* the child's */
     struct clone_args64 args;
@@ -151,8 +153,8 @@ static int64_t run_borrower(struct borrowed *borrowed)
         return -EINVAL;
     void *parent_tid = (void *)(uintptr_t)(flags & CLONE_PIDFD ? args->pidfd : args->parent_tid);
     void *child_tid = (void *)(uintptr_t)args->child_tid;
-    int pid = clone(borrower_main, thread_block_top(borrowed->block), (int)(flags | CLONE_VFORK | args->exit_signal),
-                    borrowed, parent_tid, NULL, child_tid);
+    int pid = clone(borrower_main, thread_block_top(borrowed->block),
+                    (int)(flags | CLONE_VFORK | args->exit_signal), borrowed, parent_tid, NULL, child_tid);
     return pid < 0 ? -errno : pid;
 }
 
@@ -195,8 +197,8 @@ static int64_t vfork_shared(struct cpu *cpu, const struct clone_args64 *args)
     return pid;
 }
 
-/* A process that runs beside its parent in one memory (CLONE_VM alone): a host thread is made only to be suspended
- * and to lend itself. */
+/* A process that runs beside its parent in one memory (CLONE_VM alone): a host thread is made only to be
+ * suspended and to lend itself. */
 static void *lender_main(void *arg)
 {
     struct borrowed *borrowed = arg;
@@ -261,7 +263,8 @@ static int64_t process_beside(struct cpu *cpu, const struct clone_args64 *args)
 static int64_t clone_task(struct cpu *cpu, const struct clone_args64 *args)
 {
     uint64_t flags = args->flags;
-    if (((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
+    if (((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
+        ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
         ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND)))
         return -EINVAL;
     if (flags & CLONE_THREAD)
@@ -303,7 +306,8 @@ int64_t sys_clone3(struct cpu *cpu, const uint64_t args[6])
             return -E2BIG; /* a newer kernel's business */
     }
     memcpy(&full, raw, sizeof full);
-    if ((full.flags & (CSIGNAL_MASK | CLONE_DETACHED)) || full.exit_signal > NSIG64 || !full.stack != !full.stack_size)
+    if ((full.flags & (CSIGNAL_MASK | CLONE_DETACHED)) || full.exit_signal > NSIG64 ||
+        !full.stack != !full.stack_size)
         return -EINVAL;
     if ((full.flags & (CLONE_THREAD | CLONE_PARENT)) && full.exit_signal)
         return -EINVAL;

@@ -137,9 +137,15 @@ static int64_t pinned_call(long number, const uint64_t args[6])
     return host_call(number, args);
 }
 
-int64_t sys_umount2(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, pinned_call(SYS_umount2, args); }
+int64_t sys_umount2(struct cpu *cpu, const uint64_t args[6])
+{
+    return (void)cpu, pinned_call(SYS_umount2, args);
+}
 int64_t sys_mount(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, pinned_call(SYS_mount, args); }
-int64_t sys_pivot_root(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, pinned_call(SYS_pivot_root, args); }
+int64_t sys_pivot_root(struct cpu *cpu, const uint64_t args[6])
+{
+    return (void)cpu, pinned_call(SYS_pivot_root, args);
+}
 int64_t sys_setns(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, pinned_call(SYS_setns, args); }
 
 int64_t sys_unshare(struct cpu *cpu, const uint64_t args[6])

@@ -10,10 +10,10 @@
 #include "strace.h"
 #include "task.h"
 
-#define PASS(nr, name, letters) [nr] = {#name, letters, NULL, SYS_##name},
-#define PATH(nr, name, letters) [nr] = {#name, letters, path_call, SYS_##name},
-#define MAP(nr, name, letters, note) [nr] = {#name, letters, sys_##name, -1},
-#define EMU(nr, name, letters, note) [nr] = {#name, letters, sys_##name, -1},
+#define PASS(nr, name, letters)       [nr] = {#name, letters, NULL, SYS_##name},
+#define PATH(nr, name, letters)       [nr] = {#name, letters, path_call, SYS_##name},
+#define MAP(nr, name, letters, note)  [nr] = {#name, letters, sys_##name, -1},
+#define EMU(nr, name, letters, note)  [nr] = {#name, letters, sys_##name, -1},
 #define NONE(nr, name, letters, note) [nr] = {#name, letters, NULL, -1},
 
 static const struct syscall_row table[] = {
@@ -34,7 +34,8 @@ static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uin
     if (row->host >= 0)
         return host_call(row->host, args);
     if (log_on(LOG_UNIMP))
-        log_printf("system call %u (%s) isn't implemented\n", (uint32_t)cpu->x[8], row->name ? row->name : "?");
+        log_printf("system call %u (%s) isn't implemented\n", (uint32_t)cpu->x[8],
+                   row->name ? row->name : "?");
     return -ENOSYS;
 }
 

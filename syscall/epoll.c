@@ -32,7 +32,8 @@ static int64_t wait(struct cpu *cpu, long number, const uint64_t args[6], uint64
     int room = (int)args[2];
     if (room <= 0)
         return -EINVAL;
-    uint64_t call[6] = {args[0], (uint64_t)host, room < BATCH ? (uint64_t)room : BATCH, args[3], args[4], args[5]};
+    uint64_t call[6] = {args[0], (uint64_t)host, room < BATCH ? (uint64_t)room : BATCH,
+                        args[3], args[4],        args[5]};
     int64_t got = signal_masked_call(cpu, number, call, mask);
     if (got <= 0)
         return got;

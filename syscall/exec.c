@@ -1,4 +1,5 @@
-/* execve: ARM64 programs run under xemu again, native ones run natively; errors are found before anything is lost. */
+/* execve: ARM64 programs run under xemu again, native ones run natively; errors are found before anything is
+ * lost. */
 #include <xemu/fault.h>
 #include <xemu/loader.h>
 #include <xemu/options.h>
@@ -28,11 +29,11 @@ enum program_kind { PROGRAM_ARM64, PROGRAM_SCRIPT, PROGRAM_NATIVE };
 
 struct program {
     enum program_kind kind;
-    char name[PATH_MAX];       /* as the guest knows it: argv of an interpreter shows it */
-    char path[PATH_MAX];       /* as the host can open it */
-    char head[HEAD_SIZE + 1];  /* first bytes, zero-padded */
-    int keep_fd;               /* the path leads through this descriptor, which must survive; else -1 */
-    bool moved;                /* path isn't simply the name: the host's kernel can't interpret the script itself */
+    char name[PATH_MAX]; /* as the guest knows it: argv of an interpreter shows it */
+    char path[PATH_MAX]; /* as the host can open it */
+    _Alignas(Elf64_Ehdr) char head[HEAD_SIZE + 1]; /* first bytes, zero-padded */
+    int keep_fd; /* the path leads through this descriptor, which must survive; else -1 */
+    bool moved;  /* path isn't simply the name: the host's kernel can't interpret the script itself */
 };
 
 /* argv under construction: pointers of the guest or of xemu, which to the kernel is the same. */
@@ -43,8 +44,8 @@ struct vector {
 
 /* ---- finding and reading the file ---- */
 
-/* /proc/self/fd/N leads to a file that may have a name of its own, or none that works (memfd, deleted). Then the
- * new program is reached through a copy of the descriptor that survives the exec. */
+/* /proc/self/fd/N leads to a file that may have a name of its own, or none that works (memfd, deleted). Then
+ * the new program is reached through a copy of the descriptor that survives the exec. */
 static int name_descriptor(struct program *program, int fd)
 {
     char link[32];
@@ -114,7 +115,8 @@ static int read_head(struct program *program, int flags)
     memset(program->head, 0, sizeof program->head);
     if (faccessat(AT_FDCWD, program->path, X_OK, AT_EACCESS))
         return -errno;
-    int fd = open(program->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
+    int fd = open(program->path,
+                  O_RDONLY | O_CLOEXEC | O_NONBLOCK | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
     if (fd < 0)
         return errno == EACCES ? 0 : -errno; /* it may be executable without being readable: for the host */
     if (fstat(fd, &info) || !S_ISREG(info.st_mode))
@@ -153,7 +155,8 @@ static int check_interpreter(const struct program *program)
     for (int i = 0; i < elf->e_phnum && !error; i++) {
         Elf64_Phdr header;
         char name[PATH_MAX], buffer[PATH_MAX];
-        if (pread(fd, &header, sizeof header, (off_t)(elf->e_phoff + (uint64_t)i * sizeof header)) != sizeof header) {
+        if (pread(fd, &header, sizeof header, (off_t)(elf->e_phoff + (uint64_t)i * sizeof header)) !=
+            sizeof header) {
             error = -ENOEXEC;
         } else if (header.p_type == PT_INTERP) {
             if (header.p_filesz < 2 || header.p_filesz > sizeof name ||
@@ -171,7 +174,8 @@ static int check_interpreter(const struct program *program)
 
 /* ---- scripts ---- */
 
-/* Splits "#!interpreter argument" in place, by the kernel's rules: one argument at most, blanks around it gone. */
+/* Splits "#!interpreter argument" in place, by the kernel's rules: one argument at most, blanks around it
+ * gone. */
 static int parse_script(char *head, char **interpreter, char **argument)
 {
     char *line = head + 2, *end = strpbrk(line, "\n");
@@ -279,12 +283,14 @@ static int prepare_memory(struct task *task, uint64_t argv, size_t front, struct
 /* ---- the host's execve ---- */
 
 /* No signal may be lost: up to the system call itself a signal that arrives calls the execve off for now. */
-static int64_t host_exec(struct cpu *cpu, int dirfd, const char *path, uint64_t argv, uint64_t envp, int flags)
+static int64_t host_exec(struct cpu *cpu, int dirfd, const char *path, uint64_t argv, uint64_t envp,
+                         int flags)
 {
     if (!signal_hold(cpu))
         return RESULT_RESTART;
     signal_before_exec(cpu->task);
-    int64_t result = HOST_CALL(SYS_execveat, (uint64_t)(int64_t)dirfd, (uint64_t)path, argv, envp, (uint64_t)flags);
+    int64_t result =
+        HOST_CALL(SYS_execveat, (uint64_t)(int64_t)dirfd, (uint64_t)path, argv, envp, (uint64_t)flags);
     signal_after_failed_exec(cpu->task);
     return result;
 }

@@ -16,7 +16,8 @@
 /* A file of /proc that xemu makes; only for reading, as the real ones. */
 static bool opens_made_file(const struct guest_path *path, uint64_t host_flags)
 {
-    return path->proc > PROC_EXE && (host_flags & O_ACCMODE) == O_RDONLY && !(host_flags & (O_PATH | O_DIRECTORY));
+    return path->proc > PROC_EXE && (host_flags & O_ACCMODE) == O_RDONLY &&
+           !(host_flags & (O_PATH | O_DIRECTORY));
 }
 
 int64_t sys_openat(struct cpu *cpu, const uint64_t args[6])

@@ -7,10 +7,11 @@
 
 /* int64_t host_call_stub(volatile uint32_t *stop, long number, const uint64_t args[6])
  *
- * From host_call_check to host_call_insn (inclusive) nothing has happened yet: a signal handler that finds rip
- * there sends it to host_call_restart, so that a signal between the check and the call is never slept over.
- * When the kernel restarts an interrupted call (SA_RESTART and its kin), it sets rip back to host_call_insn
- * before it enters our handler: the same rule then makes the guest repeat its SVC after its own handler. */
+ * From host_call_check to host_call_insn (inclusive) nothing has happened yet: a signal handler that finds
+ * rip there sends it to host_call_restart, so that a signal between the check and the call is never slept
+ * over. When the kernel restarts an interrupted call (SA_RESTART and its kin), it sets rip back to
+ * host_call_insn before it enters our handler: the same rule then makes the guest repeat its SVC after its
+ * own handler. */
 __asm__(".pushsection .text\n"
         ".globl host_call_stub, host_call_check, host_call_insn, host_call_restart, host_call_done\n"
         ".hidden host_call_stub, host_call_check, host_call_insn, host_call_restart, host_call_done\n"
@@ -54,8 +55,8 @@ void host_call_rewind(void *ucontext)
     uint64_t rip = (uint64_t)regs[REG_RIP];
     if (rip < (uint64_t)host_call_check || rip > (uint64_t)host_call_insn)
         return;
-    /* A call that sleeps for a relative time isn't repeated but resumed, by restart_syscall. With a handler in
-     * between, the kernel's answer to that is EINTR (do_no_restart_syscall). */
+    /* A call that sleeps for a relative time isn't repeated but resumed, by restart_syscall. With a handler
+     * in between, the kernel's answer to that is EINTR (do_no_restart_syscall). */
     if (rip == (uint64_t)host_call_insn && regs[REG_RAX] == SYS_restart_syscall) {
         regs[REG_RAX] = -EINTR;
         regs[REG_RIP] = (greg_t)host_call_done;

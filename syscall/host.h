@@ -12,16 +12,17 @@ enum {
     RESULT_NONE = -513     /* the handler has set up the whole cpu, pc and x0 included */
 };
 
-/* Makes the call on behalf of the guest on this thread, unless cpu->stop is set or a signal arrives before the
- * kernel has begun, or the kernel itself wants a restart: RESULT_RESTART. A handler that gets this value must
- * return it and must not have changed anything before. */
+/* Makes the call on behalf of the guest on this thread, unless cpu->stop is set or a signal arrives before
+ * the kernel has begun, or the kernel itself wants a restart: RESULT_RESTART. A handler that gets this value
+ * must return it and must not have changed anything before. */
 int64_t host_call(long number, const uint64_t args[6]);
 
 /* The same with the arguments spelled out. */
 #define HOST_CALL(number, ...) host_call(number, (const uint64_t[6]){__VA_ARGS__})
 
 /* Makes a call of xemu's own that signals don't touch: never RESULT_RESTART, but -EINTR is possible. */
-static inline int64_t host_raw6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+static inline int64_t host_raw6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                                uint64_t f)
 {
     register uint64_t r10 __asm__("r10") = d;
     register uint64_t r8 __asm__("r8") = e;
@@ -39,8 +40,8 @@ static inline int64_t host_raw(long number, uint64_t a, uint64_t b, uint64_t c, 
 }
 
 /* For the host's signal handler: when *ucontext was interrupted inside host_call() before the kernel had done
- * anything for good, moves it to where host_call() returns RESULT_RESTART (or -EINTR for a call that the kernel
- * would only resume). */
+ * anything for good, moves it to where host_call() returns RESULT_RESTART (or -EINTR for a call that the
+ * kernel would only resume). */
 void host_call_rewind(void *ucontext);
 
 #endif

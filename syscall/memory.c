@@ -37,7 +37,8 @@ int64_t sys_mremap(struct cpu *cpu, const uint64_t args[6])
     return guest_mremap(args[0], args[1], args[2], (int)args[3], args[4]);
 }
 
-/* The stack's mapping grows downwards for the guest but not for the host: PROT_GROWSDOWN means from its start. */
+/* The stack's mapping grows downwards for the guest but not for the host: PROT_GROWSDOWN means from its
+ * start. */
 static uint64_t grown_start(uint64_t addr, int prot)
 {
     bool in_stack = addr >= guest_image.stack_low && addr < guest_image.stack_high;
@@ -113,9 +114,18 @@ int64_t sys_msync(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, e
 int64_t sys_mbind(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, each_piece(SYS_mbind, args); }
 int64_t sys_mseal(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, whole_range(SYS_mseal, args); }
 int64_t sys_mlock(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, whole_range(SYS_mlock, args); }
-int64_t sys_mlock2(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, whole_range(SYS_mlock2, args); }
-int64_t sys_munlock(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, whole_range(SYS_munlock, args); }
-int64_t sys_mincore(struct cpu *cpu, const uint64_t args[6]) { return (void)cpu, whole_range(SYS_mincore, args); }
+int64_t sys_mlock2(struct cpu *cpu, const uint64_t args[6])
+{
+    return (void)cpu, whole_range(SYS_mlock2, args);
+}
+int64_t sys_munlock(struct cpu *cpu, const uint64_t args[6])
+{
+    return (void)cpu, whole_range(SYS_munlock, args);
+}
+int64_t sys_mincore(struct cpu *cpu, const uint64_t args[6])
+{
+    return (void)cpu, whole_range(SYS_mincore, args);
+}
 
 int64_t sys_remap_file_pages(struct cpu *cpu, const uint64_t args[6])
 {

@@ -11,14 +11,14 @@
 struct cpu;
 
 struct guest_path {
-    const char *host;       /* what to give to the host's kernel; null: the guest's own pointer will do */
-    enum proc_file proc;    /* PROC_NONE, or which file of /proc the path names */
-    char text[PATH_MAX];    /* as the guest gave it */
-    char buffer[PATH_MAX];  /* may hold `host` */
+    const char *host;      /* what to give to the host's kernel; null: the guest's own pointer will do */
+    enum proc_file proc;   /* PROC_NONE, or which file of /proc the path names */
+    char text[PATH_MAX];   /* as the guest gave it */
+    char buffer[PATH_MAX]; /* may hold `host` */
 };
 
-/* Reads the path at `addr` and says where it leads. `follow`: the last link is followed, so that /proc/self/exe
- * means the guest's program. Returns 0, -EFAULT or -ENAMETOOLONG. */
+/* Reads the path at `addr` and says where it leads. `follow`: the last link is followed, so that
+ * /proc/self/exe means the guest's program. Returns 0, -EFAULT or -ENAMETOOLONG. */
 int path_get(struct guest_path *path, int dirfd, uint64_t addr, bool follow);
 
 /* The argument for the host's call. */

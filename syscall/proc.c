@@ -262,15 +262,16 @@ static void add_stat(struct text *text, const char *path)
 
 /* HWCAP and HWCAP2 bits by the names that the kernel prints. */
 static const char *const hwcap_names[64] = {
-    "fp",      "asimd",   "evtstrm",  "aes",     "pmull",  "sha1",    "sha2",   "crc32",
-    "atomics", "fphp",    "asimdhp",  "cpuid",   "asimdrdm", "jscvt", "fcma",   "lrcpc",
-    "dcpop",   "sha3",    "sm3",      "sm4",     "asimddp", "sha512", "sve",    "asimdfhm",
-    "dit",     "uscat",   "ilrcpc",   "flagm",   "ssbs",   "sb",      "paca",   "pacg",
+    "fp",      "asimd", "evtstrm", "aes",   "pmull",    "sha1",   "sha2", "crc32",
+    "atomics", "fphp",  "asimdhp", "cpuid", "asimdrdm", "jscvt",  "fcma", "lrcpc",
+    "dcpop",   "sha3",  "sm3",     "sm4",   "asimddp",  "sha512", "sve",  "asimdfhm",
+    "dit",     "uscat", "ilrcpc",  "flagm", "ssbs",     "sb",     "paca", "pacg",
 };
 static const char *const hwcap2_names[64] = {
-    "dcpodp",  "sve2",    "sveaes",   "svepmull", "svebitperm", "svesha3", "svesm4", "flagm2",
-    "frint",   "svei8mm", "svef32mm", "svef64mm", "svebf16",    "i8mm",    "bf16",   "dgh",
-    "rng",     "bti",     "mte",      "ecv",      "afp",        "rpres",   "mte3",   "sme",
+    "dcpodp",      "sve2",         "sveaes",      "svepmull",     "svebitperm",  "svesha3",
+    "svesm4",      "flagm2",       "frint",       "svei8mm",      "svef32mm",    "svef64mm",
+    "svebf16",     "i8mm",         "bf16",        "dgh",          "rng",         "bti",
+    "mte",         "ecv",          "afp",         "rpres",        "mte3",        "sme",
     [31] = "wfxt", [32] = "ebf16", [34] = "cssc", [35] = "rprfm", [43] = "mops", [44] = "hbc",
 };
 
@@ -296,8 +297,8 @@ static void proc_cpuinfo(struct text *text, enum proc_file file)
 }
 
 static void (*const makers[])(struct text *, enum proc_file) = {
-    [PROC_MAPS] = proc_maps,       [PROC_SMAPS] = proc_maps,     [PROC_CMDLINE] = proc_cmdline,
-    [PROC_AUXV] = proc_auxv,       [PROC_ENVIRON] = proc_environ, [PROC_CPUINFO] = proc_cpuinfo,
+    [PROC_MAPS] = proc_maps, [PROC_SMAPS] = proc_maps,      [PROC_CMDLINE] = proc_cmdline,
+    [PROC_AUXV] = proc_auxv, [PROC_ENVIRON] = proc_environ, [PROC_CPUINFO] = proc_cpuinfo,
 };
 
 /* ---- opening ---- */

@@ -18,8 +18,8 @@ enum proc_file {
     PROC_CPUINFO,
 };
 
-/* Which of them the path names, textually; relative paths are looked at only if their last part is a name from the
- * table. */
+/* Which of them the path names, textually; relative paths are looked at only if their last part is a name
+ * from the table. */
 enum proc_file proc_match(int dirfd, const char *path);
 
 /* The program that /proc/self/exe names, as a path that the host can open. */

@@ -1,4 +1,5 @@
-/* /proc/self/maps of the guest: the host's lines, cut to the guest's ranges and with the guest's right to execute. */
+/* /proc/self/maps of the guest: the host's lines, cut to the guest's ranges and with the guest's right to
+ * execute. */
 #include <xemu/guestmem.h>
 #include <xemu/loader.h>
 
@@ -21,8 +22,8 @@ struct mapping {
 static bool parse(char *line, struct mapping *map)
 {
     int name_at = 0;
-    int got = sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %15s %" SCNu64 " %n", &map->start, &map->end,
-                     map->perms, &map->offset, map->device, &map->inode, &name_at);
+    int got = sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %15s %" SCNu64 " %n", &map->start,
+                     &map->end, map->perms, &map->offset, map->device, &map->inode, &name_at);
     if (got < 6)
         return false;
     map->name = line + name_at;
@@ -48,10 +49,13 @@ static const char *name_of(const struct mapping *map, uint64_t start)
 /* smaps needs the same header and a few sums; what we don't know is zero. */
 static void add_smaps_rows(struct text *text, uint64_t bytes)
 {
-    static const char *const zero[] = {"Shared_Clean",   "Shared_Dirty", "Private_Clean", "Anonymous",
-                                       "LazyFree",       "AnonHugePages", "Swap",          "SwapPss", "Locked"};
+    static const char *const zero[] = {"Shared_Clean", "Shared_Dirty", "Private_Clean",
+                                       "Anonymous",    "LazyFree",     "AnonHugePages",
+                                       "Swap",         "SwapPss",      "Locked"};
     uint64_t kb = bytes / 1024;
-    text_add(text, "Size:           %8" PRIu64 " kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", kb);
+    text_add(text,
+             "Size:           %8" PRIu64 " kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n",
+             kb);
     text_add(text, "Rss:            %8" PRIu64 " kB\nPss:            %8" PRIu64 " kB\n", kb, kb);
     text_add(text, "Private_Dirty:  %8" PRIu64 " kB\nReferenced:     %8" PRIu64 " kB\n", kb, kb);
     for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
@@ -64,8 +68,8 @@ static void add_mapping(struct text *text, const struct mapping *map, uint64_t s
 {
     uint64_t offset = map->inode ? map->offset + (start - map->start) : 0;
     int before = (int)text->length;
-    text_add(text, "%08" PRIx64 "-%08" PRIx64 " %.2s%c%c %08" PRIx64 " %s %" PRIu64 " ", start, end, map->perms,
-             exec ? 'x' : '-', map->perms[3], offset, map->device, map->inode);
+    text_add(text, "%08" PRIx64 "-%08" PRIx64 " %.2s%c%c %08" PRIx64 " %s %" PRIu64 " ", start, end,
+             map->perms, exec ? 'x' : '-', map->perms[3], offset, map->device, map->inode);
     const char *name = name_of(map, start);
     int pad = 73 - ((int)text->length - before); /* the kernel's column for names */
     if (*name)

@@ -36,18 +36,35 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
 
 /* ---- prctl ---- */
 
-/* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are features
- * that the guest's CPU hasn't got. A kernel without them says EINVAL. All others go to the host. */
+/* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are
+ * features that the guest's CPU hasn't got. A kernel without them says EINVAL. All others go to the host. */
 static const int refused_options[] = {
-    PR_SET_MM,              /* where code, data, brk and arguments are */
-    PR_SET_SECCOMP,         /* a filter would see xemu's calls */
-    PR_GET_TSC,             PR_SET_TSC,        PR_SET_UNALIGN,        PR_GET_UNALIGN,
-    PR_SET_FPEMU,           PR_GET_FPEMU,      PR_SET_FPEXC,          PR_GET_FPEXC,
-    PR_SET_ENDIAN,          PR_GET_ENDIAN,     PR_SET_FP_MODE,        PR_GET_FP_MODE,
-    PR_SVE_SET_VL,          PR_SVE_GET_VL,     PR_PAC_RESET_KEYS,     PR_SET_TAGGED_ADDR_CTRL,
-    PR_GET_TAGGED_ADDR_CTRL, 59 /* PR_SET_SYSCALL_USER_DISPATCH */,
-    60 /* PR_PAC_SET_ENABLED_KEYS */, 61 /* PR_PAC_GET_ENABLED_KEYS */,
-    63 /* PR_SME_SET_VL */, 64 /* PR_SME_GET_VL */, 65 /* PR_SET_MDWE: xemu compiles code */, 66 /* PR_GET_MDWE */,
+    PR_SET_MM,      /* where code, data, brk and arguments are */
+    PR_SET_SECCOMP, /* a filter would see xemu's calls */
+    PR_GET_TSC,
+    PR_SET_TSC,
+    PR_SET_UNALIGN,
+    PR_GET_UNALIGN,
+    PR_SET_FPEMU,
+    PR_GET_FPEMU,
+    PR_SET_FPEXC,
+    PR_GET_FPEXC,
+    PR_SET_ENDIAN,
+    PR_GET_ENDIAN,
+    PR_SET_FP_MODE,
+    PR_GET_FP_MODE,
+    PR_SVE_SET_VL,
+    PR_SVE_GET_VL,
+    PR_PAC_RESET_KEYS,
+    PR_SET_TAGGED_ADDR_CTRL,
+    PR_GET_TAGGED_ADDR_CTRL,
+    59 /* PR_SET_SYSCALL_USER_DISPATCH */,
+    60 /* PR_PAC_SET_ENABLED_KEYS */,
+    61 /* PR_PAC_GET_ENABLED_KEYS */,
+    63 /* PR_SME_SET_VL */,
+    64 /* PR_SME_GET_VL */,
+    65 /* PR_SET_MDWE: xemu compiles code */,
+    66 /* PR_GET_MDWE */,
 };
 
 int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
@@ -62,8 +79,8 @@ int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
 
 /* ---- limits ---- */
 
-/* Limits on the address space would hit xemu's code cache and heap instead of the guest: they are kept and shown,
- * but the host doesn't get to know them. */
+/* Limits on the address space would hit xemu's code cache and heap instead of the guest: they are kept and
+ * shown, but the host doesn't get to know them. */
 static struct kept_limit {
     int resource;
     bool set;
@@ -128,9 +145,35 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Lets the host's kernel show the guest's command line, environment and auxiliary vector to everybody who
+ * looks into /proc/PID: ps, pgrep, killall. Kernels without CONFIG_CHECKPOINT_RESTORE refuse; then only the
+ * process itself sees its own (proc.c). */
+static void tell_host_kernel(const struct guest_image *image)
+{
+    uint64_t brk = (uint64_t)sbrk(0); /* xemu's own heap goes on from here */
+    struct prctl_mm_map map = {
+        .start_code = image->start_code,
+        .end_code = image->end_code,
+        .start_data = image->start_data,
+        .end_data = image->end_data,
+        .start_brk = brk,
+        .brk = brk,
+        .start_stack = image->sp,
+        .arg_start = image->arg_start,
+        .arg_end = image->arg_end,
+        .env_start = image->env_start,
+        .env_end = image->env_end,
+        .auxv = (__u64 *)(uintptr_t)image->auxv,
+        .auxv_size = (__u32)image->auxv_size,
+        .exe_fd = (__u32)-1,
+    };
+    prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+}
+
 static void *main_altstack(size_t size)
 {
-    void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *stack =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         die(1, "no memory for the stack of signal handlers");
     return stack;
@@ -146,6 +189,7 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     cpu->task = task;
     this_cpu = cpu;
     prctl(PR_SET_NAME, base_name(image->execfn));
+    tell_host_kernel(image);
     guest_brk_init(image->brk_start);
     self_exe_adopt();
     exec_adopt_program();

@@ -69,7 +69,7 @@ static int64_t exchange_action(struct task *task, int signo, const struct arm64_
     pthread_mutex_lock(&task->sighand->lock);
     *old = task->sighand->action[signo];
     int64_t result = new ? signal_mirror(signo, new) : 0;
-    if (new && result == 0)
+    if (new &&result == 0)
         task->sighand->action[signo] = *new;
     pthread_mutex_unlock(&task->sighand->lock);
     return result;

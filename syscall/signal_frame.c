@@ -10,7 +10,8 @@
 #include "handlers.h"
 #include "task.h"
 
-/* Above the frame lies a frame record {fp, lr}, so that unwinders walk from the handler into the interrupted code. */
+/* Above the frame lies a frame record {fp, lr}, so that unwinders walk from the handler into the interrupted
+ * code. */
 struct frame_record {
     uint64_t fp, lr;
 };
@@ -25,7 +26,7 @@ static bool on_altstack(const struct arm64_stack *stack, uint64_t sp)
     return !(stack->flags & SS_AUTODISARM_FLAG) && sp > stack->sp && sp - stack->sp <= stack->size;
 }
 
-int altstack_set(struct task *task, const struct arm64_stack *stack, uint64_t sp)
+static int altstack_set(struct task *task, const struct arm64_stack *stack, uint64_t sp)
 {
     struct arm64_stack new = *stack;
     int mode = new.flags & ~SS_AUTODISARM_FLAG;

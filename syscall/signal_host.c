@@ -1,10 +1,10 @@
 /* Signals as the host's kernel brings them: handlers, dispositions and masks of the host threads.
  *
- * The host's dispositions and masks mirror the guest's, so that the kernel itself queues, interrupts and restarts
- * as the guest expects. A host handler only notes the siginfo in the thread's slot and closes the mask; the frame
- * is built by sys_deliver_signals() when the engine has stopped at an instruction boundary. The five synchronous
- * signals are the exception: xemu needs them at all times, so the host never blocks nor ignores them, and the
- * guest's mask and disposition are applied to them here. */
+ * The host's dispositions and masks mirror the guest's, so that the kernel itself queues, interrupts and
+ * restarts as the guest expects. A host handler only notes the siginfo in the thread's slot and closes the
+ * mask; the frame is built by sys_deliver_signals() when the engine has stopped at an instruction boundary.
+ * The five synchronous signals are the exception: xemu needs them at all times, so the host never blocks nor
+ * ignores them, and the guest's mask and disposition are applied to them here. */
 #include <xemu/fault.h>
 #include <xemu/log.h>
 #include <xemu/sys.h>
@@ -19,7 +19,8 @@
 #include "strace.h"
 #include "task.h"
 
-static const int sync_signals[5] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP}; /* ORDER sync_signals: task.h */
+static const int sync_signals[5] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,
+                                    SIGTRAP}; /* ORDER sync_signals: task.h */
 
 /* The kernel wants a restorer on x86-64. */
 __asm__(".pushsection .text\n"
@@ -208,7 +209,7 @@ void signal_after_failed_exec(struct task *task)
 
 void signal_thread_init(void *altstack, size_t size)
 {
-    struct arm64_stack stack = {.sp = (uint64_t)altstack, .size = size};
+    struct arm64_stack stack = {.sp = (uint64_t)altstack, .flags = altstack ? 0 : SS_DISABLE, .size = size};
     host_raw(SYS_sigaltstack, (uint64_t)&stack, 0, 0, 0);
 }
 

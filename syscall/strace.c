@@ -48,8 +48,8 @@ static void begin(struct line *line)
     line_add(line, "[%d] ", (int)host_raw(SYS_gettid, 0, 0, 0, 0));
 }
 
-static void add_call(struct line *line, const struct syscall_row *row, uint64_t number, const uint64_t args[6],
-                     int64_t result, bool done)
+static void add_call(struct line *line, const struct syscall_row *row, uint64_t number,
+                     const uint64_t args[6], int64_t result, bool done)
 {
     if (row->name)
         line_add(line, "%s(", row->name);
@@ -62,14 +62,19 @@ static void add_call(struct line *line, const struct syscall_row *row, uint64_t 
     line_add(line, ")");
 }
 
-static bool may_not_return(const struct syscall_row *row)
+static bool is_one_of(const struct syscall_row *row, const char *const names[], size_t count)
 {
-    static const char *const names[] = {"exit", "exit_group", "execve", "execveat"};
-    for (size_t i = 0; row->name && i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; row->name && i < count; i++) {
         if (!strcmp(row->name, names[i]))
             return true;
     }
     return false;
+}
+
+static bool may_not_return(const struct syscall_row *row)
+{
+    static const char *const names[] = {"exit", "exit_group", "execve", "execveat"};
+    return is_one_of(row, names, sizeof names / sizeof *names);
 }
 
 void strace_enter(const struct syscall_row *row, const uint64_t args[6])
@@ -83,10 +88,14 @@ void strace_enter(const struct syscall_row *row, const uint64_t args[6])
     emit(&line);
 }
 
+static bool gives_address(const struct syscall_row *row)
+{
+    static const char *const names[] = {"mmap", "mremap", "brk", "shmat"};
+    return is_one_of(row, names, sizeof names / sizeof *names);
+}
+
 static void add_result(struct line *line, const struct syscall_row *row, int64_t result)
 {
-    bool address = row->name && (strchr("a", row->letters[0]) || !strcmp(row->name, "mmap")) &&
-                   (!strcmp(row->name, "mmap") || !strcmp(row->name, "brk") || !strcmp(row->name, "mremap"));
     if (result == RESULT_RESTART)
         line_add(line, " = ? (to be restarted)");
     else if (result == RESULT_NONE)
@@ -94,7 +103,7 @@ static void add_result(struct line *line, const struct syscall_row *row, int64_t
     else if (result < 0 && result > -4096)
         line_add(line, " = -1 %s (%s)", strace_errno((int)-result), strerror((int)-result));
     else
-        line_add(line, address ? " = %#lx" : " = %ld", result);
+        line_add(line, gives_address(row) ? " = %#lx" : " = %ld", result);
 }
 
 void strace_leave(const struct syscall_row *row, uint64_t number, const uint64_t args[6], int64_t result)

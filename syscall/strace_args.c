@@ -22,6 +22,7 @@ struct name {
     const char *text;
 };
 
+/* clang-format off */
 #define NAME(x) {x, #x}
 #define GUEST_NAME(x) {ARM64_##x, #x}
 
@@ -72,6 +73,8 @@ static const struct name signal_names[] = {
     NAME(SIGIO), NAME(SIGPWR), NAME(SIGSYS),
 };
 
+/* clang-format on */
+
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
 const char *strace_errno(int error)
@@ -91,7 +94,8 @@ const char *strace_signal_name(int signo)
     return other;
 }
 
-static void add_bits(struct line *line, uint64_t value, const struct name *names, size_t count, const char *none)
+static void add_bits(struct line *line, uint64_t value, const struct name *names, size_t count,
+                     const char *none)
 {
     const char *between = "";
     if (!value)
@@ -241,6 +245,7 @@ static void add_descriptor(struct line *line, uint64_t fd)
 void strace_argument(struct line *line, char letter, const uint64_t *arg, int64_t result, bool done)
 {
     uint64_t value = *arg;
+    /* clang-format off */
     switch (letter) {
     case 'i': line_add(line, "%d", (int)value); break;
     case 'u': line_add(line, "%lu", value); break;
@@ -269,4 +274,5 @@ void strace_argument(struct line *line, char letter, const uint64_t *arg, int64_
     case 'w': add_status(line, value, done ? result : 0); break;
     default: line_add(line, "%#lx", value); break;
     }
+    /* clang-format on */
 }

@@ -17,7 +17,7 @@
 /* Signal actions; shared by the threads of a process, a private copy in a vfork child. */
 struct sighand {
     pthread_mutex_t lock;
-    uint64_t users; /* tasks that refer to it; under threads_lock */
+    uint64_t users; /* tasks that refer to it; atomic */
     struct arm64_sigaction action[NSIG64 + 1];
 };
 
@@ -31,14 +31,14 @@ struct task {
     struct sighand *sighand;
     uint64_t sigmask; /* as the guest sees it; the host's mask is this without SYNC_SIGNALS */
 
-    /* Filled by the host's signal handler. `async` is one slot: while it's full, the host's mask is closed and
-     * the kernel keeps the queue. The synchronous signals can't be blocked on the host, so each has a slot for
-     * when somebody sent it. */
+    /* Filled by the host's signal handler. `async` is one slot: while it's full, the host's mask is closed
+     * and the kernel keeps the queue. The synchronous signals can't be blocked on the host, so each has a
+     * slot for when somebody sent it. */
     struct pending async;
     struct pending sync[5]; /* ORDER sync_signals: signal_host.c */
 
-    /* sigsuspend, ppoll and their kin returned -EINTR: the next frame's handler runs under this mask instead of
-     * sigmask (which the frame saves). */
+    /* sigsuspend, ppoll and their kin returned -EINTR: the next frame's handler runs under this mask instead
+     * of sigmask (which the frame saves). */
     bool suspended;
     uint64_t suspend_mask;
 
@@ -56,21 +56,22 @@ extern struct guest_image guest_image;
 
 /* ---- signals ---- */
 
-#define SIGBIT(signo) (1ull << ((signo) - 1))
-#define SYNC_SIGNALS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP))
-#define UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+#define SIGBIT(signo) (1ull << ((signo)-1))
+#define SYNC_SIGNALS  (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP))
+#define UNBLOCKABLE   (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 
 /* Installs the host's handlers and takes over the inherited dispositions and mask. */
 void signal_init(struct task *task);
 
-/* Gives the calling host thread its alternate stack for host handlers. */
+/* Gives the calling host thread its alternate stack for host handlers; null: takes it away. */
 void signal_thread_init(void *altstack, size_t size);
 
 /* Mirrors the guest's action for signo into the host's disposition. Returns 0 or -errno. */
 int64_t signal_mirror(int signo, const struct arm64_sigaction *action);
 
-/* Closes the host's mask for all but the synchronous signals, so that the slots don't change; false when a signal
- * is already waiting: the caller returns RESULT_RESTART. signal_release() opens it to the guest's mask again. */
+/* Closes the host's mask for all but the synchronous signals, so that the slots don't change; false when a
+ * signal is already waiting: the caller returns RESULT_RESTART. signal_release() opens it to the guest's mask
+ * again. */
 bool signal_hold(struct cpu *cpu);
 void signal_release(struct task *task);
 
@@ -78,7 +79,8 @@ void signal_release(struct task *task);
 uint64_t signal_sync_pending(const struct task *task);
 bool signal_take_sync(struct task *task, uint64_t set, siginfo_t *info);
 
-/* Ends or stops the process as the kernel does by default for this signal. Returns if that means to ignore. */
+/* Ends or stops the process as the kernel does by default for this signal; returns where that means to ignore
+ * or once the process goes on. */
 void signal_default(struct task *task, const siginfo_t *info);
 
 /* Gives sent but still blocked synchronous signals back to the kernel, before execve. */
@@ -88,10 +90,7 @@ void signal_after_failed_exec(struct task *task);
 /* Makes the frame of a handler (signal_frame.c); false if the stack isn't writable. */
 bool signal_push_frame(struct cpu *cpu, const struct arm64_sigaction *action, const siginfo_t *info);
 
-/* The guest's alternate stack. */
-bool altstack_in_use(const struct task *task, uint64_t sp);
-int altstack_set(struct task *task, const struct arm64_stack *stack, uint64_t sp);
-
+/* A private copy (from may be null: all default), one user more, one user less. */
 struct sighand *sighand_copy(struct sighand *from);
 struct sighand *sighand_share(struct sighand *from);
 void sighand_drop(struct sighand *sighand);
@@ -104,10 +103,15 @@ enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
  * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
 
-/* Around fork, in the thread that forks; `child` in the new process. Every lock of this folder and of guest memory
- * is held meanwhile, so that none can hang the child. */
+/* Around fork, in the thread that forks. Every lock of this folder and of guest memory is held meanwhile, so
+ * that none can hang the child. */
+enum forked {
+    FORKED_PARENT,    /* here nothing has changed */
+    FORKED_CHILD,     /* made by the C library's fork() */
+    FORKED_RAW_CHILD, /* made behind its back */
+};
 void threads_fork_prepare(struct task *task);
-void threads_fork_done(struct task *task, bool child);
+void threads_fork_done(struct task *task, enum forked forked);
 void ipc_fork_prepare(void);
 void ipc_fork_done(void);
 
@@ -122,12 +126,13 @@ struct thread_block {
     int tid;
     void *base, *stack, *altstack;
 };
-enum { NO_TID = INT32_MAX }; /* a tid that never exists */
+enum { NO_TID = INT32_MAX };                 /* a tid that never exists */
 struct thread_block *thread_block_get(void); /* null when out of memory */
 void thread_block_put(struct thread_block *block, int tid);
 void *thread_block_top(struct thread_block *block);
 
-/* Starts a detached host thread on the block's stack; all signals are as closed as in the caller. 0 or -errno. */
+/* Starts a detached host thread on the block's stack; all signals are as closed as in the caller. 0 or
+ * -errno. */
 int thread_start(struct thread_block *block, void *(*main)(void *), void *arg);
 
 /* Started from a descriptor because the program has no path: keeps that for /proc/self/exe (exec.c). */
@@ -135,8 +140,8 @@ void exec_adopt_program(void);
 
 /* ---- descriptors of xemu's own ---- */
 
-/* Moves fd out of the guest's way (high, close-on-exec) and protects it from the guest. Returns the new number;
- * fd itself if there is no room above. */
+/* Moves fd out of the guest's way (high, close-on-exec) and protects it from the guest. Returns the new
+ * number; fd itself if there is no room above. */
 int own_fd(int fd);
 bool is_own_fd(uint64_t fd);
 
@@ -149,10 +154,10 @@ void self_exe_adopt(void);
 
 typedef int64_t sys_handler(struct cpu *cpu, const uint64_t args[6]);
 struct syscall_row {
-    const char *name;    /* null: no such call */
-    const char *letters; /* one per argument: syscalls.def */
+    const char *name;     /* null: no such call */
+    const char *letters;  /* one per argument: syscalls.def */
     sys_handler *handler; /* null: straight to the host */
-    short host;          /* -1: not implemented */
+    short host;           /* -1: not implemented */
 };
 const struct syscall_row *syscall_row(uint64_t number);
 

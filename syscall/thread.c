@@ -22,8 +22,9 @@
 enum { GUARD_SIZE = 4096, STACK_SIZE = 256 * 1024 };
 
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_int living = 1;       /* guest threads of this process; a vfork child counts nothing */
-static struct thread_block *blocks; /* all that are mapped; in use, or left by a thread that may still be dying */
+static atomic_int living = 1; /* guest threads of this process; a vfork child counts nothing */
+static struct thread_block
+    *blocks; /* all that are mapped; in use, or left by a thread that may still be dying */
 
 /* ---- cpu and task ---- */
 
@@ -86,6 +87,10 @@ static struct thread_block *block_map(void)
     return block;
 }
 
+/* Only there when xemu is built with AddressSanitizer, which must forget frames that were left without a
+ * return. */
+__attribute__((weak)) void __asan_unpoison_memory_region(const volatile void *at, size_t size);
+
 struct thread_block *thread_block_get(void)
 {
     pthread_mutex_lock(&blocks_lock);
@@ -99,6 +104,8 @@ struct thread_block *thread_block_get(void)
     if (block) {
         block->left = false;
         block->tid = 0;
+        if (__asan_unpoison_memory_region)
+            __asan_unpoison_memory_region(block->stack, STACK_SIZE + HOST_ALTSTACK_SIZE);
     }
     pthread_mutex_unlock(&blocks_lock);
     return block;
@@ -130,17 +137,17 @@ void threads_fork_prepare(struct task *task)
     guestmem_fork_prepare();
 }
 
-void threads_fork_done(struct task *task, bool child)
+void threads_fork_done(struct task *task, enum forked forked)
 {
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
     ipc_fork_done();
-    if (child) { /* the other threads don't exist here */
+    if (forked != FORKED_PARENT) { /* the other threads don't exist here */
         struct thread_block *next;
         for (struct thread_block *block = blocks; block; block = next) {
             next = block->next;
-            if (block != task->block)
-                block_unmap(block);
+            if (block != task->block && forked == FORKED_CHILD)
+                block_unmap(block); /* else the C library still has them in its lists */
         }
         blocks = task->block;
         if (blocks)
@@ -168,8 +175,9 @@ static void apply_flags(const struct clone_args64 *args, int tid)
         guest_copy_out(args->parent_tid, &tid, sizeof tid);
     if (flags & CLONE_CHILD_SETTID)
         guest_copy_out(args->child_tid, &tid, sizeof tid);
-    /* At the thread's end the kernel itself goes through the guest's robust list and clears and wakes the guest's
-     * tid, in its order; the C library's own uses of both aren't needed for a detached thread on our stack. */
+    /* At the thread's end the kernel itself goes through the guest's robust list and clears and wakes the
+     * guest's tid, in its order; the C library's own uses of both aren't needed for a detached thread on our
+     * stack. */
     host_raw(SYS_set_tid_address, flags & CLONE_CHILD_CLEARTID ? args->child_tid : 0, 0, 0, 0);
     host_raw(SYS_set_robust_list, 0, 3 * sizeof(uint64_t), 0, 0);
     if (lacking)
@@ -263,8 +271,9 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
         return RESULT_RESTART;
     if (cpu->task->vfork_child)
         host_raw(SYS_exit, args[0], 0, 0, 0);
-    /* The last thread gives the process its status. The process's first thread stays in the kernel's books until
-     * then; its stack is never used again. Others end through the C library, which has things of theirs to free. */
+    /* The last thread gives the process its status. The process's first thread stays in the kernel's books
+     * until then; its stack is never used again. Others end through the C library, which has things of theirs
+     * to free. */
     if (--living == 0 || host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
         host_raw(SYS_exit, args[0], 0, 0, 0);
     longjmp(cpu->task->leave, 1);

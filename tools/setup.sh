@@ -19,6 +19,7 @@ gcc-aarch64-linux-gnu      test,bench     compiles test programs and benchmarks 
 libc6-dev-arm64-cross      test,bench     their C library
 qemu-user                  test,bench     an independent ARM64 to compare with
 llvm-NEWEST                test           an independent disassembler: which instruction words are allocated?
+mount                      test           gives the native side of the comparisons with real programs a /proc
 clang                      long           libFuzzer, for the fuzzers
 END
 }

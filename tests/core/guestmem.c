@@ -1,4 +1,5 @@
-/* The guest's address space: the set of ranges against a plain model, and the rules that protect xemu's memory. */
+/* The guest's address space: the set of ranges against a plain model, and the rules that protect xemu's
+ * memory. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>

@@ -21,11 +21,11 @@ static int check_failures;
     } while (0)
 
 /* A call that must fail with this errno. */
-#define CHECK_ERRNO(expression, want)                  \
-    do {                                               \
-        errno = 0;                                     \
-        CHECK((long)(expression), -1);                 \
-        CHECK(errno, want);                            \
+#define CHECK_ERRNO(expression, want)  \
+    do {                               \
+        errno = 0;                     \
+        CHECK((long)(expression), -1); \
+        CHECK(errno, want);            \
     } while (0)
 
 static int check_end(void)

@@ -30,8 +30,8 @@ static int as_child(int argc, char **argv)
         sigaction(SIGUSR2, NULL, &usr2);
         sigaction(SIGFPE, NULL, &fpe);
         return sigismember(&mask, SIGTERM) && sigismember(&mask, SIGSEGV) && sigismember(&pending, SIGTERM) &&
-                       sigismember(&pending, SIGSEGV) && usr1.sa_handler == SIG_IGN && usr2.sa_handler == SIG_DFL &&
-                       fpe.sa_handler == SIG_IGN
+                       sigismember(&pending, SIGSEGV) && usr1.sa_handler == SIG_IGN &&
+                       usr2.sa_handler == SIG_DFL && fpe.sa_handler == SIG_IGN
                    ? 50
                    : 51;
     }
@@ -39,7 +39,9 @@ static int as_child(int argc, char **argv)
         return argc == 5 && !strcmp(argv[2], "a") && !*argv[3] && !strcmp(argv[4], "b c") ? 50 : 51;
     }
     if (!strcmp(what, "-opt x")) /* by a script: self, its argument, its name, our arguments */
-        return argc == 5 && !strcmp(argv[2], "./script") && !strcmp(argv[3], "p") && !strcmp(argv[4], "q") ? 50 : 51;
+        return argc == 5 && !strcmp(argv[2], "./script") && !strcmp(argv[3], "p") && !strcmp(argv[4], "q")
+                   ? 50
+                   : 51;
     if (!strcmp(what, "./plain"))
         return argc == 2 || (argc == 3 && !strcmp(argv[2], "./nested")) ? 50 : 51;
     return 53;
@@ -54,7 +56,11 @@ static void run(void *arg)
 {
     struct job *job = arg;
     execve(job->path, job->argv, job->envp ? job->envp : environ);
-    _exit(errno == ENOENT ? 100 : errno == EACCES ? 101 : errno == ENOEXEC ? 102 : errno == ELOOP ? 103 : 104);
+    _exit(errno == ENOENT    ? 100
+          : errno == EACCES  ? 101
+          : errno == ENOEXEC ? 102
+          : errno == ELOOP   ? 103
+                             : 104);
 }
 
 static int status_of(const char *path, char **argv, char **envp)

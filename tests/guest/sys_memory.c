@@ -160,7 +160,8 @@ static void files_are_shared(void)
     int fd = mkstemp(name);
     unlink(name);
     ftruncate(fd, 2 * PAGE);
-    char *shared = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0), *second = mmap(NULL, PAGE, RW, MAP_SHARED, fd, PAGE);
+    char *shared = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0),
+         *second = mmap(NULL, PAGE, RW, MAP_SHARED, fd, PAGE);
     char *private = mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 0), byte;
     shared[PAGE + 5] = 'q';
     CHECK(second[5], 'q');

@@ -83,8 +83,12 @@ static int on_its_own_stack(void *arg)
 static void clone_runs_on_the_given_stack(void)
 {
     int status, argument = 6;
-    static const int flags[] = {SIGCHLD, SIGCHLD | CLONE_FILES, SIGCHLD | CLONE_VM | CLONE_VFORK,
-                                SIGUSR1 | CLONE_VM | CLONE_VFORK, SIGCHLD | CLONE_VFORK, 0};
+    static const int flags[] = {SIGCHLD,
+                                SIGCHLD | CLONE_FILES,
+                                SIGCHLD | CLONE_VM | CLONE_VFORK,
+                                SIGUSR1 | CLONE_VM | CLONE_VFORK,
+                                SIGCHLD | CLONE_VFORK,
+                                0};
     signal(SIGUSR1, SIG_IGN);
     for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
         int pid = clone(on_its_own_stack, child_stack + sizeof child_stack, flags[i], &argument);
@@ -109,7 +113,8 @@ static void processes_run_side_by_side_in_one_memory(void)
     int status;
     for (int i = 0; i < 5; i++) {
         beside_go = 0;
-        int pid = clone(beside, child_stack + sizeof child_stack, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, NULL);
+        int pid = clone(beside, child_stack + sizeof child_stack, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD,
+                        NULL);
         CHECK(pid > 0, 1);
         CHECK(waitpid(pid, &status, WNOHANG), 0);
         beside_go = 1;
@@ -124,9 +129,11 @@ static void ids_are_written_where_asked(void)
     static pid_t parent_tid, child_tid;
     int status, pidfd = -1;
 #ifdef __aarch64__
-    pid_t pid = syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, 0, &child_tid);
+    pid_t pid =
+        syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, 0, &child_tid);
 #else
-    pid_t pid = syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, &child_tid, 0);
+    pid_t pid =
+        syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, &child_tid, 0);
 #endif
     if (pid == 0)
         _exit(child_tid == syscall(SYS_getpid) ? 1 : 2);

@@ -22,16 +22,16 @@ static void handle(int signo)
     sigaction(signo, &action, NULL);
 }
 
-#define FAULT(access, signo, code, addr)                 \
-    do {                                                 \
-        memset((void *)&seen, 0, sizeof seen);                   \
-        if (!sigsetjmp(out, 1)) {                        \
-            access;                                      \
-            CHECK(0, "a fault");                         \
-        }                                                \
-        CHECK(seen.si_signo, signo);                     \
-        CHECK(seen.si_code, code);                       \
-        CHECK(seen.si_addr, addr);                       \
+#define FAULT(access, signo, code, addr)       \
+    do {                                       \
+        memset((void *)&seen, 0, sizeof seen); \
+        if (!sigsetjmp(out, 1)) {              \
+            access;                            \
+            CHECK(0, "a fault");               \
+        }                                      \
+        CHECK(seen.si_signo, signo);           \
+        CHECK(seen.si_code, code);             \
+        CHECK(seen.si_addr, addr);             \
     } while (0)
 
 static void data_faults(void)
@@ -123,7 +123,8 @@ static void ends(void)
     CHECK(in_child(die_blocking, NULL), SIGSEGV);
     CHECK(in_child(die_by_trap, NULL), SIGTRAP);
     for (int signo = 1; signo <= 64; signo++) {
-        static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+        static const int harmless[] = {SIGCHLD, SIGCONT, SIGURG,  SIGWINCH,
+                                       SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
         int expected = signo;
         for (unsigned i = 0; i < sizeof harmless / sizeof *harmless; i++)
             expected = harmless[i] == signo ? -1 : expected;

@@ -159,13 +159,27 @@ static void damaging(int signo, siginfo_t *info, void *context)
     ucontext_t *uc = context;
     struct fpsimd_context *fp = (void *)find(uc, FPSIMD_MAGIC);
     switch (damage) {
-    case 0: fp->head.magic = 0; break;
-    case 1: fp->head.size = 8; break;
-    case 2: fp->head.size = 1 << 20; break;
-    case 3: uc->uc_mcontext.pstate |= 5; break;
-    case 4: uc->uc_mcontext.pstate |= 0x10; break;
-    case 5: asm volatile("mov x8, #139\n mov sp, %0\n svc #0" : : "r"(64ul) : "x8"); break;
-    case 6: asm volatile("mov x8, #139\n add sp, sp, #8\n svc #0" : : : "x8"); break;
+    case 0:
+        fp->head.magic = 0;
+        break;
+    case 1:
+        fp->head.size = 8;
+        break;
+    case 2:
+        fp->head.size = 1 << 20;
+        break;
+    case 3:
+        uc->uc_mcontext.pstate |= 5;
+        break;
+    case 4:
+        uc->uc_mcontext.pstate |= 0x10;
+        break;
+    case 5:
+        asm volatile("mov x8, #139\n mov sp, %0\n svc #0" : : "r"(64ul) : "x8");
+        break;
+    case 6:
+        asm volatile("mov x8, #139\n add sp, sp, #8\n svc #0" : : : "x8");
+        break;
     }
 }
 

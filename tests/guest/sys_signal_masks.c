@@ -1,5 +1,5 @@
-/* Masks and waiting: sigprocmask, sigpending, sigsuspend, sigtimedwait, ppoll, pselect, epoll_pwait, signalfd; also
- * with the signals that an emulator would like to keep for itself. */
+/* Masks and waiting: sigprocmask, sigpending, sigsuspend, sigtimedwait, ppoll, pselect, epoll_pwait,
+ * signalfd; also with the signals that an emulator would like to keep for itself. */
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>

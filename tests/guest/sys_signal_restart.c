@@ -1,4 +1,5 @@
-/* Which calls go on after a handler and which end with EINTR; and that no signal falls into the gap before a call. */
+/* Which calls go on after a handler and which end with EINTR; and that no signal falls into the gap before a
+ * call. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

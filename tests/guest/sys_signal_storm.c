@@ -1,5 +1,5 @@
-/* Signals rain on busy threads, as a Go program's preemption does it: nothing is lost, no register is damaged, and
- * calls that were interrupted go on. */
+/* Signals rain on busy threads, as a Go program's preemption does it: nothing is lost, no register is
+ * damaged, and calls that were interrupted go on. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -257,7 +257,8 @@ static void raw_clone_sets_and_clears_ids(void)
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
     child_tid = -1;
-    int tid = clone(raw_thread, raw_stack + sizeof raw_stack, flags, (void *)77, &parent_tid, NULL, &child_tid);
+    int tid =
+        clone(raw_thread, raw_stack + sizeof raw_stack, flags, (void *)77, &parent_tid, NULL, &child_tid);
     CHECK(tid > 0, 1);
     CHECK(parent_tid, tid);
     while (__atomic_load_n(&child_tid, __ATOMIC_ACQUIRE) == -1)
