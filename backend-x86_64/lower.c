@@ -373,6 +373,10 @@ static enum x86_cc emit_truth(struct lower *l, unsigned v)
     }
     switch (insn->op) {
     case IR_cond:
+        if (insn->imm >> 1 == 7) { /* AL, NV: always */
+            emit_rr(&l->e, X86_CMP, 32, RSP, RSP);
+            return CC_E;
+        }
         if (has_origin(l, a) && origin_cc(insn_at(l, a)->op, (unsigned)insn->imm) != NONE) {
             emit_origin(l, insn_at(l, a));
             return (enum x86_cc)origin_cc(insn_at(l, a)->op, (unsigned)insn->imm);

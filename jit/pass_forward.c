@@ -31,6 +31,31 @@ static uint16_t *place_of(struct contents *now, const struct ir_insn *insn)
     }
 }
 
+static bool is_flags(const struct ir_block *block, unsigned value)
+{
+    const struct ir_insn *insn = &block->insns[value];
+    switch (insn->op) {
+    case IR_nzcv_add:
+    case IR_nzcv_sub:
+    case IR_nzcv_adc:
+    case IR_nzcv_logic:
+    case IR_fcmp:
+    case IR_get_nzcv:
+        return true;
+    case IR_select:
+        return is_flags(block, insn->arg[0]) || is_flags(block, insn->arg[1]);
+    default:
+        return false;
+    }
+}
+
+/* Whether what the operation puts can stand for what is read later: a number put where flags are, and flags put
+ * where a number is, change their form on the way. */
+static bool keeps_form(const struct ir_block *block, const struct ir_insn *put)
+{
+    return put->op == IR_put_vreg || is_flags(block, put->arg[0]) == (put->op == IR_put_nzcv);
+}
+
 void pass_forward(struct ir_block *block)
 {
     static __thread uint16_t same_as[IR_MAX_INSNS];
@@ -46,7 +71,7 @@ void pass_forward(struct ir_block *block)
         if (!place)
             continue;
         if (!ir_ops[insn->op].result)
-            *place = insn->arg[0];
+            *place = keeps_form(block, insn) ? insn->arg[0] : UNKNOWN;
         else if (*place == UNKNOWN)
             *place = (uint16_t)i;
         else
