@@ -45,9 +45,9 @@ enum exit_reason engine_run(struct cpu *cpu)
     } else {
         cpu->recover = &here;
         fp_enter(cpu);
-        reason = options.engine == ENGINE_IR    ? ir_run(cpu)
-                 : options.engine == ENGINE_JIT ? jit_run(cpu)
-                                                : interp_run(cpu);
+        reason = options.engine == ENGINE_IR       ? ir_run(cpu)
+                 : options.engine == ENGINE_INTERP ? interp_run(cpu)
+                                                   : jit_run(cpu);
     }
     fp_leave(cpu);
     cpu->recover = NULL;

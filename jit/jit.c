@@ -19,6 +19,7 @@
 enum {
     CODE_BYTES = 32 << 20,
     MAX_SITES = 1 << 20,
+    MAX_BLOCKS = 1 << 18,
     HASH_SIZE = 1 << 14,
     MAX_BLOCK = 32,   /* guest instructions */
     JIT_REPEAT = 100, /* reason: an address that the host cannot use as it is; for this file only */
@@ -38,7 +39,7 @@ struct jit {
     struct ir_block *ir; /* the block in work */
     struct jit_block *hash[HASH_SIZE];
     struct jit_block *blocks;
-    unsigned block_count, block_capacity;
+    unsigned block_count;
     struct jit_table_entry table[JIT_TABLE_ENTRIES];
 };
 
@@ -59,27 +60,39 @@ static void flush(struct cpu *cpu)
 static void *reserve(size_t bytes, int prot)
 {
     void *memory = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        die(126, "not enough memory for the compiler");
-    return memory;
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
-static void jit_new(struct cpu *cpu)
+static void release(void *memory, size_t bytes)
+{
+    if (memory)
+        munmap(memory, bytes);
+}
+
+/* False where the host gives no memory for it, or none that is writable and executable. */
+static bool jit_new(struct cpu *cpu)
 {
     struct jit *jit = reserve(sizeof *jit, PROT_READ | PROT_WRITE);
+    if (!jit)
+        return false;
+    cpu->jit = jit;
     jit->ir = reserve(sizeof *jit->ir, PROT_READ | PROT_WRITE);
-    jit->block_capacity = 1 << 18;
-    jit->blocks = reserve(jit->block_capacity * sizeof *jit->blocks, PROT_READ | PROT_WRITE);
-    jit->buffer.start = jit->buffer.at = reserve(CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC);
+    jit->blocks = reserve(MAX_BLOCKS * sizeof *jit->blocks, PROT_READ | PROT_WRITE);
+    jit->buffer.sites = reserve(MAX_SITES * sizeof *jit->buffer.sites, PROT_READ | PROT_WRITE);
+    jit->buffer.start = reserve(CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC);
+    if (!jit->ir || !jit->blocks || !jit->buffer.sites || !jit->buffer.start) {
+        jit_free(cpu);
+        return false;
+    }
+    jit->buffer.at = jit->buffer.start;
     jit->buffer.end = jit->buffer.start + CODE_BYTES;
     jit->buffer.site_capacity = MAX_SITES;
-    jit->buffer.sites = reserve(MAX_SITES * sizeof *jit->buffer.sites, PROT_READ | PROT_WRITE);
     jit->entry = backend_stubs(&jit->buffer);
     jit->first = jit->buffer.at;
-    cpu->jit = jit;
     cpu->jit_table = jit->table;
     cpu->generation = &code_generation;
     flush(cpu);
+    return true;
 }
 
 void jit_free(struct cpu *cpu)
@@ -87,11 +100,11 @@ void jit_free(struct cpu *cpu)
     struct jit *jit = cpu->jit;
     if (!jit)
         return;
-    munmap(jit->ir, sizeof *jit->ir);
-    munmap(jit->blocks, jit->block_capacity * sizeof *jit->blocks);
-    munmap(jit->buffer.start, CODE_BYTES);
-    munmap(jit->buffer.sites, MAX_SITES * sizeof *jit->buffer.sites);
-    munmap(jit, sizeof *jit);
+    release(jit->ir, sizeof *jit->ir);
+    release(jit->blocks, MAX_BLOCKS * sizeof *jit->blocks);
+    release(jit->buffer.sites, MAX_SITES * sizeof *jit->buffer.sites);
+    release(jit->buffer.start, CODE_BYTES);
+    release(jit, sizeof *jit);
     cpu->jit = NULL;
 }
 
@@ -99,14 +112,21 @@ static struct jit_block **bucket(struct jit *jit, uint64_t pc) { return &jit->ha
 
 static void verify(const struct ir_block *block)
 {
-#ifdef XEMU_VERIFY
     unsigned where;
-    const char *wrong = ir_verify(block, &where);
+    const char *wrong = VERIFY_IR ? ir_verify(block, &where) : NULL;
     if (wrong)
         panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
-#else
-    (void)block;
-#endif
+}
+
+static void log_block(const struct ir_block *block)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < block->count; i++)
+        bytes += block->insns[i].op == IR_mark ? 4 : 0;
+    if (log_on(LOG_IN_ASM))
+        log_guest_code(block->pc, bytes);
+    if (log_on(LOG_IR))
+        log_ir_block(block);
 }
 
 /* Compiles the block at pc; shorter blocks are tried when one doesn't fit the back end. */
@@ -118,12 +138,10 @@ static const void *compile(struct cpu *cpu, uint64_t pc)
     fetch_check(cpu, pc);
     for (unsigned insns = MAX_BLOCK; insns && !code; insns /= 4) {
         lift_block(jit->ir, pc, insns);
-        if (log_on(LOG_IN_ASM) && insns == MAX_BLOCK)
-            log_guest_code(pc, 4);
         pass_forward(jit->ir);
         verify(jit->ir);
-        if (log_on(LOG_IR))
-            log_ir_block(jit->ir);
+        if (log_mask)
+            log_block(jit->ir);
         code = backend_compile(&jit->buffer, jit->ir);
     }
     return code;
@@ -137,13 +155,16 @@ static struct jit_block *find(struct jit *jit, uint64_t pc)
     return NULL;
 }
 
+/* A log of every block: then control comes back after each. */
+static bool logs_blocks(void) { return __builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0); }
+
 static const void *code_at(struct cpu *cpu, uint64_t pc)
 {
     struct jit *jit = cpu->jit;
     struct jit_block *block = find(jit, pc);
 
     if (!block) {
-        const void *code = jit->block_count < jit->block_capacity ? compile(cpu, pc) : NULL;
+        const void *code = jit->block_count < MAX_BLOCKS ? compile(cpu, pc) : NULL;
         if (!code) { /* full */
             flush(cpu);
             code = compile(cpu, pc);
@@ -154,7 +175,8 @@ static const void *code_at(struct cpu *cpu, uint64_t pc)
         *block = (struct jit_block){pc, code, *bucket(jit, pc)};
         *bucket(jit, pc) = block;
     }
-    jit->table[(pc >> 2) & (JIT_TABLE_ENTRIES - 1)] = (struct jit_table_entry){pc, block->code};
+    if (!logs_blocks())
+        jit->table[(pc >> 2) & (JIT_TABLE_ENTRIES - 1)] = (struct jit_table_entry){pc, block->code};
     return block->code;
 }
 
@@ -198,8 +220,8 @@ enum exit_reason jit_run(struct cpu *cpu)
 {
     uint8_t *link = NULL; /* the jump that led out of compiled code, of the same generation */
 
-    if (!cpu->jit)
-        jit_new(cpu);
+    if (!cpu->jit && !jit_new(cpu))
+        return interp_run(cpu);
     while (!cpu->stop) {
         if (cpu->jit_generation != atomic_load_explicit(&code_generation, memory_order_acquire)) {
             flush(cpu);
@@ -209,10 +231,10 @@ enum exit_reason jit_run(struct cpu *cpu)
         const void *code = code_at(cpu, cpu->pc);
         if (link && cpu->jit->buffer.at >= before) /* not flushed in between */
             backend_link(link, code);
-        if (__builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0))
+        if (logs_blocks())
             log_guest_state(cpu);
         struct jit_exit left = run_code(cpu, code);
-        link = log_mask & (LOG_EXEC | LOG_CPU) ? NULL : left.link;
+        link = logs_blocks() ? NULL : left.link;
         if (left.reason == JIT_REPEAT)
             left.reason = repeat_instruction(cpu);
         if (left.reason == EXIT_UNDEFINED)

@@ -6,6 +6,13 @@
 
 #include <string.h>
 
+/* Builds for development verify the IR after the passes. */
+#ifdef XEMU_VERIFY
+enum { VERIFY_IR = true };
+#else
+enum { VERIFY_IR = false };
+#endif
+
 void pass_forward(struct ir_block *block);
 
 #endif
