@@ -77,5 +77,5 @@ help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo '  MODE=rel|dbg|asan|ubsan|tsan|cov chooses the build tree, build/MODE; V=1 shows commands'
 
-include tests/tests.mk benchmarks/bench.mk
+include tests/tests.mk tests/vectors/vectors.mk benchmarks/bench.mk
 -include $(patsubst %.o,%.d,$(OBJ) $(DYN) $(STAT)) $(addsuffix .d,$(TOOL))

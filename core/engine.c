@@ -6,6 +6,7 @@
 #include <xemu/ir.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/trace.h>
 
 #include <signal.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static enum exit_reason ir_run(struct cpu *cpu)
         lift_block(block, cpu->pc, 64);
         const char *wrong = ir_verify(block, &where);
         if (wrong || log_on(LOG_IR))
-            ir_print(stderr, block);
+            log_ir_block(block);
         if (wrong)
             panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
         enum exit_reason reason = ir_eval(cpu, block);

@@ -3,11 +3,14 @@
 
 #include <xemu/fp.h>
 #include <xemu/insn.h>
+#include <xemu/ir.h>
 #include <xemu/log.h>
 #include <xemu/mem.h>
 
 #include <capstone/capstone.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 void disassemble(uint32_t word, uint64_t pc, char *text, size_t size)
 {
@@ -36,6 +39,32 @@ void log_guest_code(uint64_t pc, size_t bytes)
         disassemble(word, at, text, sizeof text);
         log_printf("0x%012lx: %08x  %s\n", at, word, text);
     }
+}
+
+void log_ir_block(const struct ir_block *block)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return;
+    ir_print(out, block);
+    fclose(out);
+    log_printf("IR of block 0x%lx:\n", block->pc);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+        log_printf("  %.*s\n", (int)(end - line), line);
+    free(text);
+}
+
+void log_guest_ir(uint64_t pc, size_t bytes)
+{
+    struct ir_block *block = malloc(sizeof *block);
+    if (!block)
+        return;
+    lift_block(block, pc, (unsigned)(bytes / 4));
+    log_ir_block(block);
+    free(block);
 }
 
 void log_guest_state(const struct cpu *cpu)

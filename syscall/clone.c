@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,54 +110,149 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
 /* vfork and posix_spawn: the parent's thread is suspended until the child is done with the memory, so the child
  * borrows all that the thread has on the host but the stack; the C library's locks and caches included. */
 struct borrowed {
-    struct cpu *cpu;
-    const struct clone_args64 *args;
+    struct cpu *cpu; /* the child's */
+    struct clone_args64 args;
+    struct thread_block *block;  /* the child's stack */
+    struct thread_block *lender; /* stack of a thread that was made to lend itself; else null */
+    struct report *report;       /* where the child or its lender tells how it went, if there is a lender */
+};
+struct report {
+    sem_t known;
+    int64_t pid; /* or -errno */
 };
 
-static int vfork_main(void *arg)
+static void tell(struct report *report, int64_t pid)
+{
+    report->pid = pid;
+    sem_post(&report->known);
+}
+
+static int borrower_main(void *arg)
 {
     struct borrowed *borrowed = arg;
     struct cpu *cpu = borrowed->cpu;
     this_cpu = cpu;
-    if (borrowed->args->flags & CLONE_CLEAR_SIGHAND)
+    if (borrowed->args.flags & CLONE_CLEAR_SIGHAND)
         clear_sighand(cpu->task);
+    if (borrowed->report)
+        tell(borrowed->report, getpid());
     signal_release(cpu->task);
     run_loop(cpu);
 }
 
-static int64_t clone_with_stack(struct borrowed *borrowed, struct thread_block *block)
+/* Returns when the child has ended or has become another program. */
+static int64_t run_borrower(struct borrowed *borrowed)
 {
-    const struct clone_args64 *args = borrowed->args;
+    const struct clone_args64 *args = &borrowed->args;
     uint64_t flags = args->flags & ~(CLONE_SETTLS | CLONE_CLEAR_SIGHAND);
     if (args->set_tid_size || flags > UINT32_MAX)
         return -EINVAL; /* only clone3 can, and not with the C library's way to start on another stack */
-    void *ptid = (void *)(uintptr_t)(flags & CLONE_PIDFD ? args->pidfd : args->parent_tid);
     if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID))
         return -EINVAL;
-    int pid = clone(vfork_main, thread_block_top(block), (int)(flags | args->exit_signal), borrowed, ptid, NULL,
-                    (void *)(uintptr_t)args->child_tid);
+    void *parent_tid = (void *)(uintptr_t)(flags & CLONE_PIDFD ? args->pidfd : args->parent_tid);
+    void *child_tid = (void *)(uintptr_t)args->child_tid;
+    int pid = clone(borrower_main, thread_block_top(borrowed->block), (int)(flags | CLONE_VFORK | args->exit_signal),
+                    borrowed, parent_tid, NULL, child_tid);
     return pid < 0 ? -errno : pid;
+}
+
+static void free_borrowed(struct borrowed *borrowed)
+{
+    if (borrowed->cpu)
+        task_free(borrowed->cpu);
+    if (borrowed->block)
+        thread_block_put(borrowed->block, NO_TID);
+}
+
+static bool prepare_borrower(struct borrowed *borrowed, struct cpu *cpu, const struct clone_args64 *args)
+{
+    *borrowed = (struct borrowed){.args = *args, .block = thread_block_get()};
+    borrowed->cpu = borrowed->block ? task_copy(cpu, args->flags & CLONE_SIGHAND) : NULL;
+    if (!borrowed->cpu) {
+        free_borrowed(borrowed);
+        return false;
+    }
+    enter_child(borrowed->cpu, args);
+    borrowed->cpu->x[0] = 0;
+    borrowed->cpu->pc += 4;
+    borrowed->cpu->task->vfork_child = true;
+    borrowed->cpu->task->block = borrowed->block;
+    return true;
 }
 
 static int64_t vfork_shared(struct cpu *cpu, const struct clone_args64 *args)
 {
-    struct thread_block *block = thread_block_get();
-    struct borrowed borrowed = {block ? task_copy(cpu, args->flags & CLONE_SIGHAND) : NULL, args};
-    int64_t pid = borrowed.cpu ? RESULT_RESTART : -ENOMEM;
-    if (borrowed.cpu && signal_hold(cpu)) {
-        enter_child(borrowed.cpu, args);
-        borrowed.cpu->x[0] = 0;
-        borrowed.cpu->pc += 4;
-        borrowed.cpu->task->vfork_child = true;
-        borrowed.cpu->task->block = block;
-        pid = clone_with_stack(&borrowed, block);
+    struct borrowed borrowed;
+    if (!prepare_borrower(&borrowed, cpu, args))
+        return -ENOMEM;
+    int64_t pid = RESULT_RESTART;
+    if (signal_hold(cpu)) {
+        pid = run_borrower(&borrowed);
         this_cpu = cpu;
         signal_release(cpu->task);
     }
-    if (borrowed.cpu)
-        task_free(borrowed.cpu);
-    if (block)
-        thread_block_put(block, NO_TID);
+    free_borrowed(&borrowed);
+    return pid;
+}
+
+/* A process that runs beside its parent in one memory (CLONE_VM alone): a host thread is made only to be suspended
+ * and to lend itself. */
+static void *lender_main(void *arg)
+{
+    struct borrowed *borrowed = arg;
+    struct thread_block *own = borrowed->lender;
+    int tid = (int)host_raw(SYS_gettid, 0, 0, 0, 0);
+    signal_thread_init(own->altstack, HOST_ALTSTACK_SIZE);
+    int64_t pid = run_borrower(borrowed);
+    this_cpu = NULL;
+    signal_thread_init(NULL, 0);
+    if (pid < 0)
+        tell(borrowed->report, pid);
+    free_borrowed(borrowed);
+    free(borrowed);
+    thread_block_put(own, tid);
+    return NULL;
+}
+
+/* *borrowed becomes the lender's, unless it couldn't start. */
+static int64_t start_lender(struct borrowed *borrowed, struct report *report)
+{
+    sem_init(&report->known, 0, 0);
+    borrowed->report = report;
+    int error = thread_start(borrowed->lender, lender_main, borrowed);
+    if (!error) {
+        while (sem_wait(&report->known))
+            ; /* interrupted by a synchronous signal that somebody sent */
+    }
+    sem_destroy(&report->known);
+    return error ? error : report->pid;
+}
+
+static int64_t process_beside(struct cpu *cpu, const struct clone_args64 *args)
+{
+    struct report report = {.pid = 0};
+    struct borrowed *borrowed = malloc(sizeof *borrowed);
+    if (!borrowed || !prepare_borrower(borrowed, cpu, args)) {
+        free(borrowed);
+        return -ENOMEM;
+    }
+    borrowed->cpu->task->altstack = (struct arm64_stack){.flags = SS_DISABLE};
+    borrowed->lender = thread_block_get();
+    int64_t pid = -ENOMEM;
+    bool started = false;
+    if (borrowed->lender && signal_hold(cpu)) {
+        pid = start_lender(borrowed, &report);
+        started = pid > 0 || report.pid != 0;
+        signal_release(cpu->task);
+    } else if (borrowed->lender) {
+        pid = RESULT_RESTART;
+    }
+    if (!started) {
+        if (borrowed->lender)
+            thread_block_put(borrowed->lender, NO_TID);
+        free_borrowed(borrowed);
+        free(borrowed);
+    }
     return pid;
 }
 
@@ -172,9 +268,7 @@ static int64_t clone_task(struct cpu *cpu, const struct clone_args64 *args)
         return flags & CLONE_PIDFD ? -EINVAL : thread_create(cpu, args);
     if ((flags & CLONE_VM) && (flags & CLONE_VFORK))
         return vfork_shared(cpu, args);
-    if (flags & CLONE_VM)
-        return -EINVAL; /* a process beside its parent in one memory: no thread of ours could run it */
-    return fork_copy(cpu, args);
+    return flags & CLONE_VM ? process_beside(cpu, args) : fork_copy(cpu, args);
 }
 
 int64_t sys_clone(struct cpu *cpu, const uint64_t args[6])

@@ -127,6 +127,9 @@ struct thread_block *thread_block_get(void); /* null when out of memory */
 void thread_block_put(struct thread_block *block, int tid);
 void *thread_block_top(struct thread_block *block);
 
+/* Starts a detached host thread on the block's stack; all signals are as closed as in the caller. 0 or -errno. */
+int thread_start(struct thread_block *block, void *(*main)(void *), void *arg);
+
 /* Started from a descriptor because the program has no path: keeps that for /proc/self/exe (exec.c). */
 void exec_adopt_program(void);
 

@@ -195,22 +195,28 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int64_t start_thread(struct start *start, struct thread_block *block)
+int thread_start(struct thread_block *block, void *(*main)(void *), void *arg)
 {
     pthread_attr_t attr;
     pthread_t thread;
-    sem_init(&start->started, 0, 0);
     pthread_attr_init(&attr);
     pthread_attr_setstack(&attr, block->stack, STACK_SIZE);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &attr, thread_main, start);
+    int error = pthread_create(&thread, &attr, main, arg);
     pthread_attr_destroy(&attr);
+    return -error;
+}
+
+static int64_t start_guest_thread(struct start *start, struct thread_block *block)
+{
+    sem_init(&start->started, 0, 0);
+    int error = thread_start(block, thread_main, start);
     if (!error) {
         while (sem_wait(&start->started))
             ; /* interrupted by a synchronous signal that somebody sent */
     }
     sem_destroy(&start->started);
-    return error ? -error : start->tid;
+    return error ? error : start->tid;
 }
 
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
@@ -236,7 +242,7 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
     int64_t result = RESULT_RESTART;
     if (signal_hold(cpu)) { /* the new thread starts with a closed mask */
         living++;
-        result = start_thread(&start, block);
+        result = start_guest_thread(&start, block);
         if (result < 0)
             living--;
         signal_release(cpu->task);

@@ -140,7 +140,7 @@ static inline uint32_t fp_compare_nzcv(struct cpu *cpu, unsigned esz, uint64_t a
     if (__builtin_expect(cpu->fp_host && esz == 3, 1)) {
         if (_mm_ucomigt_sd(fp_as_d(a), fp_as_d(b)))
             return NZCV_C;
-        if (_mm_ucomilt_sd(fp_as_d(a), fp_as_d(b)))
+        if (_mm_ucomigt_sd(fp_as_d(b), fp_as_d(a))) /* GCC's _mm_ucomilt_sd is true for NaNs */
             return NZCV_N;
     }
     return fp_soft_compare(cpu, esz, a, b, signal_all);

@@ -9,6 +9,11 @@
 /* -d in_asm: the instructions at guest address pc, which must be readable. */
 void log_guest_code(uint64_t pc, size_t bytes);
 
+/* -d ir: a block's IR; and that of the instructions at guest address pc, which must be readable. */
+struct ir_block;
+void log_ir_block(const struct ir_block *block);
+void log_guest_ir(uint64_t pc, size_t bytes);
+
 /* -d exec and -d cpu: pc, and the registers, before a block. */
 void log_guest_state(const struct cpu *cpu);
 

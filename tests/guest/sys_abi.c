@@ -1,6 +1,6 @@
 /* Structures and flags that differ between architectures arrive right. */
 #include <fcntl.h>
-#include <mqueue.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -262,6 +262,8 @@ static void terminals(void)
     CHECK(mode.c_cc[VMIN], 1);
     int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
     write(master, "abc", 3);
+    struct pollfd arrival = {slave, POLLIN};
+    CHECK(poll(&arrival, 1, 5000), 1); /* it goes through a queue */
     CHECK(ioctl(slave, FIONREAD, &unread), 0);
     CHECK(unread, 3);
     CHECK_ERRNO(ioctl(open("file", O_RDONLY), TCGETS, &mode), ENOTTY);

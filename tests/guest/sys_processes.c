@@ -95,6 +95,30 @@ static void clone_runs_on_the_given_stack(void)
     signal(SIGUSR1, SIG_DFL);
 }
 
+static volatile int beside_go, beside_ran;
+static int beside(void *arg)
+{
+    while (!beside_go)
+        ;
+    beside_ran = getpid();
+    return 8;
+}
+
+static void processes_run_side_by_side_in_one_memory(void)
+{
+    int status;
+    for (int i = 0; i < 5; i++) {
+        beside_go = 0;
+        int pid = clone(beside, child_stack + sizeof child_stack, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, NULL);
+        CHECK(pid > 0, 1);
+        CHECK(waitpid(pid, &status, WNOHANG), 0);
+        beside_go = 1;
+        CHECK(waitpid(pid, &status, 0), pid);
+        CHECK(WEXITSTATUS(status), 8);
+        CHECK(beside_ran, pid);
+    }
+}
+
 static void ids_are_written_where_asked(void)
 {
     static pid_t parent_tid, child_tid;
@@ -204,6 +228,7 @@ int main(int argc, char **argv)
     failing_exec_reports_to_the_parent();
     spawn_runs_programs();
     clone_runs_on_the_given_stack();
+    processes_run_side_by_side_in_one_memory();
     ids_are_written_where_asked();
     clone3_works_and_checks();
     fork_copies_memory_and_actions();

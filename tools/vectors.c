@@ -1,0 +1,243 @@
+/*
+ * Expected values that xemu did not compute: vectors (a line of text: instructions, state before, state after)
+ * and random streams of instructions, run by tests/vectors/machine.c under qemu-aarch64 and under xemu.
+ *
+ *   vectors propose DIRECTORY [ROW...]             appends lines for rows without vectors (or the rows named)
+ *   vectors make FILE... -- COMMAND...             completes lines without an "=>" by what COMMAND computes
+ *   vectors check FILE... -- COMMAND...            says where COMMAND computes something else
+ *   vectors coverage FILE...                       says which implemented rows no vector has
+ *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
+ *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
+ *
+ * COMMAND is an emulator with the machine program. A vector is
+ *
+ *   91000420    add x0, x1, #1   | x1=0x41 => x0=0x42
+ *
+ * More than one word may stand before the text, which is only for readers. Before: registers that are not
+ * mentioned are 0, byte i of the memory window is i (modulo 256). After: what is not mentioned is as before.
+ * x0..x30 sp v0..v31 fpcr fpsr are hexadecimal; m+0x10 and pc+8 are addresses in the memory window and around the
+ * instructions; nzcv=nZCv has upper-case letters for flags that are set; m+0x10=0x.. are as many bytes of memory
+ * as there are pairs of digits; pc is mentioned where it isn't behind the last instruction, sig for a signal.
+ * "nothing" stands for no assignment. A vector whose values qemu-aarch64 gets wrong says why after "; not qemu:",
+ * and has its values from the Arm ARM.
+ */
+#include <xemu/cpu.h>
+#include <xemu/insn.h>
+
+#include "../tests/vectors/machine.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct vector {
+    const char *file; /* NULL: a stream */
+    int line;
+    char *text; /* the line */
+    struct machine_request request;
+    struct machine_response expected;
+    bool complete; /* has "=>" */
+    bool not_qemu; /* qemu computes something else */
+};
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *what, ...)
+{
+    va_list args;
+    va_start(args, what);
+    fprintf(stderr, "vectors: ");
+    vfprintf(stderr, what, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(2);
+}
+
+static void *need(void *memory)
+{
+    if (!memory)
+        die("not enough memory");
+    return memory;
+}
+
+static const struct {
+    const char *name;
+    uint32_t mask, value;
+    bool todo;
+} rows[A64_OP_COUNT] = {
+#define A64_ROW(NAME, MEANING, FEATURE, TODO) [A64_##NAME].todo = TODO,
+#include "a64_rows.inc"
+#define A64_BITS(NAME, MASK, VALUE) [A64_##NAME].name = #NAME, [A64_##NAME].mask = MASK, [A64_##NAME].value = VALUE,
+#include "a64_rows.inc"
+};
+
+static bool implemented(unsigned op) { return op != A64_UNALLOCATED && !rows[op].todo; }
+
+static int find_row(const char *name)
+{
+    for (int op = 1; op < A64_OP_COUNT; op++)
+        if (!strcmp(rows[op].name, name))
+            return op;
+    return -1;
+}
+
+#include "vectors_text.inc"
+#include "vectors_run.inc"
+#include "vectors_data.inc"
+#include "vectors_insn.inc"
+#include "vectors_propose.inc"
+#include "vectors_stream.inc"
+
+/* --- commands ----------------------------------------------------------------------------------------- */
+
+static struct vector *vectors;
+static size_t vector_count;
+
+static void read_file(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char *line = NULL;
+    size_t size = 0;
+    if (!f)
+        die("%s: %s", path, strerror(errno));
+    for (int number = 1; getline(&line, &size, f) > 0; number++) {
+        struct vector v = {.file = path, .line = number};
+        line[strcspn(line, "\n")] = 0;
+        const char *wrong = parse_vector(&v, line);
+        if (wrong)
+            die("%s:%d: %s", path, number, wrong);
+        if (!(vector_count & (vector_count + 1)))
+            vectors = need(realloc(vectors, (2 * vector_count + 2) * sizeof *vectors));
+        v.text = need(strdup(line));
+        vectors[vector_count++] = v;
+    }
+    free(line);
+    fclose(f);
+}
+
+/* The vectors without comments and the lines that `wanted` refuses; *n is their number. */
+static struct vector **select_vectors(bool (*wanted)(const struct vector *), size_t *n)
+{
+    struct vector **selected = need(malloc((vector_count + 1) * sizeof *selected));
+    *n = 0;
+    for (size_t i = 0; i < vector_count; i++)
+        if (vectors[i].request.count && wanted(&vectors[i]))
+            selected[(*n)++] = &vectors[i];
+    return selected;
+}
+
+static bool is_complete(const struct vector *v) { return v->complete; }
+static bool is_complete_for_qemu(const struct vector *v) { return v->complete && !v->not_qemu; }
+static bool is_incomplete(const struct vector *v) { return !v->complete; }
+
+static int check(char **command)
+{
+    size_t n, bad = 0;
+    bool qemu = strstr(command[0], "qemu") != NULL;
+    struct vector **selected = select_vectors(qemu ? is_complete_for_qemu : is_complete, &n);
+    struct machine_response *got = run_machine(command, selected, n);
+    for (size_t i = 0; i < n; i++) {
+        char difference[4096];
+        if (describe_difference(selected[i], &got[i], difference, sizeof difference)) {
+            printf("%s:%d: %.48s: %s\n", selected[i]->file, selected[i]->line, text_column(selected[i]), difference);
+            bad++;
+        }
+    }
+    printf("%zu vectors, %zu wrong\n", n, bad);
+    free(got);
+    free(selected);
+    return bad != 0;
+}
+
+/* Writes the file anew, with the lines that were completed. */
+static void rewrite_file(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (!f)
+        die("%s: %s", path, strerror(errno));
+    for (size_t i = 0; i < vector_count; i++)
+        if (!strcmp(vectors[i].file, path))
+            fprintf(f, "%s\n", vectors[i].text);
+    if (fclose(f))
+        die("%s: %s", path, strerror(errno));
+}
+
+static int make(char **files, int file_count, char **command)
+{
+    size_t n;
+    struct vector **selected = select_vectors(is_incomplete, &n);
+    struct machine_response *got = run_machine(command, selected, n);
+    char **texts = disassemble(selected, n);
+    for (size_t i = 0; i < n; i++) {
+        selected[i]->expected = got[i];
+        selected[i]->text = complete_line(selected[i], texts[i]);
+    }
+    for (int i = 0; i < file_count; i++)
+        rewrite_file(files[i]);
+    printf("%zu vectors completed\n", n);
+    return 0;
+}
+
+static void mark_covered(bool covered[A64_OP_COUNT])
+{
+    for (size_t i = 0; i < vector_count; i++)
+        for (uint32_t w = 0; w < vectors[i].request.count; w++) {
+            struct a64_insn in;
+            a64_decode(vectors[i].request.words[w], MACHINE_CODE, &in);
+            covered[in.op] = true;
+        }
+}
+
+static int coverage(void)
+{
+    static bool covered[A64_OP_COUNT];
+    int missing = 0, total = 0;
+    mark_covered(covered);
+    for (unsigned op = 1; op < A64_OP_COUNT; op++) {
+        total += implemented(op);
+        if (implemented(op) && !covered[op] && ++missing)
+            printf("%s has no vector\n", rows[op].name);
+    }
+    printf("%d rows, %d without a vector\n", total, missing);
+    return missing != 0;
+}
+
+/* The index of the next "--" from argv[i] on, or argc; argv[] ends there. */
+static int find_dashes(int argc, char **argv, int i)
+{
+    while (i < argc && strcmp(argv[i], "--"))
+        i++;
+    argv[i] = NULL;
+    return i;
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 2 ? argv[1] : "";
+    int dashes = find_dashes(argc, argv, 2), second = dashes < argc ? find_dashes(argc, argv, dashes + 1) : argc;
+    char **command = dashes < argc ? argv + dashes + 1 : NULL, **other = second < argc ? argv + second + 1 : NULL;
+
+    if (!strcmp(mode, "propose"))
+        return propose(argv[2], argv + 3);
+    if (!strcmp(mode, "stream") && dashes == 4 && command && other)
+        return streams(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), command, other);
+    if (!strcmp(mode, "cross") && command && other)
+        return cross_products(command, other);
+    for (int i = 2; i < dashes; i++)
+        read_file(argv[i]);
+    if (!strcmp(mode, "coverage"))
+        return coverage();
+    if (!strcmp(mode, "check") && command)
+        return check(command);
+    if (!strcmp(mode, "make") && command)
+        return make(argv + 2, dashes - 2, command);
+    die("usage: see the top of tools/vectors.c");
+}
