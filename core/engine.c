@@ -20,7 +20,7 @@ static enum exit_reason ir_run(struct cpu *cpu)
         die(126, "not enough memory for an IR block");
     while (!cpu->stop) {
         unsigned where;
-        fetch_check(cpu, cpu->pc);
+        fetch_check(cpu);
         lift_block(block, cpu->pc, 64);
         const char *wrong = ir_verify(block, &where);
         if (wrong || log_on(LOG_IR))

@@ -185,9 +185,9 @@ static struct block **bucket(struct interp *interp, uint64_t pc)
     return &interp->hash[(pc >> 2 ^ pc >> 16) & (HASH_SIZE - 1)];
 }
 
-/* Faults as an instruction fetch from pc does when the guest may not execute there. */
-void fetch_check(struct cpu *cpu, uint64_t pc)
+void fetch_check(struct cpu *cpu)
 {
+    uint64_t pc = cpu->pc = (uint64_t)((int64_t)(cpu->pc << 8) >> 8);
     if (pc & 3)
         fault_raise(cpu, SIGBUS, BUS_ADRALN, pc);
     if (guest_range_executable(pc, pc + 4))
@@ -201,13 +201,17 @@ void fetch_check(struct cpu *cpu, uint64_t pc)
     longjmp(*cpu->recover, 1);
 }
 
+static struct block *find_block(struct cpu *cpu, uint64_t pc);
+
 /* Decodes from pc to the first branch, the end of the page or MAX_BLOCK instructions. */
 static struct block *decode_block(struct cpu *cpu, uint64_t pc)
 {
     struct interp *interp = cpu->interp;
     size_t room = sizeof(struct block) + (MAX_BLOCK + 2) * sizeof(struct entry);
 
-    fetch_check(cpu, pc);
+    fetch_check(cpu);
+    if (cpu->pc != pc)
+        return find_block(cpu, cpu->pc);
     if (interp->used + room > ARENA_BYTES)
         flush(interp, interp->generation);
     struct block *block = (struct block *)(interp->arena + interp->used);

@@ -67,11 +67,11 @@ struct cx {
 #define KIND_XF(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VAL a, int64_t imm), a, a, a, imm)
 #define KIND_FFX(name) VOCABULARY_SHAPED(name, VAL, (CX_SHAPE, VEC a, VEC b, int64_t imm), a, b, b, imm)
 
-/* Effects may fault: the pc must be known. */
+/* Effects may fault: the pc must be known. Volatile, or the compiler keeps only the last of an instruction's. */
 #define VOCABULARY_EFFECT(name, result, PARAMS, ...)  \
     VOCABULARY result v_##name PARAMS                 \
     {                                                 \
-        cx->cpu->pc = cx->pc;                         \
+        *(volatile uint64_t *)&cx->cpu->pc = cx->pc;  \
         return eval_##name(cx->cpu, __VA_ARGS__);     \
     }
 #define VOCABULARY_STATE(name, result, PARAMS, ...) \

@@ -1,8 +1,6 @@
 /* Ordered, exclusive and atomic accesses to guest memory, with the host's atomics on the same addresses. */
 #include <xemu/mem.h>
 
-#define NO_SANITIZE __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("alignment")))
-
 /* The host address of an access that must be aligned to its size. */
 static void *aligned(struct cpu *cpu, uint64_t addr, unsigned size)
 {

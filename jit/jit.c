@@ -135,7 +135,7 @@ static const void *compile(struct cpu *cpu, uint64_t pc)
     struct jit *jit = cpu->jit;
     const void *code = NULL;
 
-    fetch_check(cpu, pc);
+    fetch_check(cpu);
     for (unsigned insns = MAX_BLOCK; insns && !code; insns /= 4) {
         lift_block(jit->ir, pc, insns);
         pass_forward(jit->ir);

@@ -1,6 +1,7 @@
 /*
- * Expected values that xemu did not compute: vectors (a line of text: instructions, state before, state after)
- * and random streams of instructions, run by tests/vectors/machine.c under qemu-aarch64 and under xemu.
+ * Expected values that xemu did not compute: vectors (a line of text: instructions, state before, state
+ * after) and random streams of instructions, run by tests/vectors/machine.c under qemu-aarch64 and under
+ * xemu.
  *
  *   vectors propose DIRECTORY [ROW...]             appends lines for rows without vectors (or the rows named)
  *   vectors make FILE... -- COMMAND...             completes lines without an "=>" by what COMMAND computes
@@ -9,17 +10,18 @@
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
  *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
  *
- * COMMAND is an emulator with the machine program. A vector is
+ * Before the mode, -r N runs the instructions N times more from the same state, so that an emulator finds
+ * them hot. COMMAND is an emulator with the machine program. A vector is
  *
  *   91000420    add x0, x1, #1   | x1=0x41 => x0=0x42
  *
  * More than one word may stand before the text, which is only for readers. Before: registers that are not
  * mentioned are 0, byte i of the memory window is i (modulo 256). After: what is not mentioned is as before.
- * x0..x30 sp v0..v31 fpcr fpsr are hexadecimal; m+0x10 and pc+8 are addresses in the memory window and around the
- * instructions; nzcv=nZCv has upper-case letters for flags that are set; m+0x10=0x.. are as many bytes of memory
- * as there are pairs of digits; pc is mentioned where it isn't behind the last instruction, sig for a signal.
- * "nothing" stands for no assignment. A vector whose values qemu-aarch64 gets wrong says why after "; not qemu:",
- * and has its values from the Arm ARM.
+ * x0..x30 sp v0..v31 fpcr fpsr are hexadecimal; m+0x10 and pc+8 are addresses in the memory window and around
+ * the instructions; nzcv=nZCv has upper-case letters for flags that are set; m+0x10=0x.. are as many bytes of
+ * memory as there are pairs of digits; pc is mentioned where it isn't behind the last instruction, sig for a
+ * signal. "nothing" stands for no assignment. A vector whose values qemu-aarch64 gets wrong says why after ";
+ * not qemu:", and has its values from the Arm ARM.
  */
 #include <xemu/cpu.h>
 #include <xemu/insn.h>
@@ -75,7 +77,8 @@ static const struct {
 } rows[A64_OP_COUNT] = {
 #define A64_ROW(NAME, MEANING, FEATURE, TODO) [A64_##NAME].todo = TODO,
 #include "a64_rows.inc"
-#define A64_BITS(NAME, MASK, VALUE) [A64_##NAME].name = #NAME, [A64_##NAME].mask = MASK, [A64_##NAME].value = VALUE,
+#define A64_BITS(NAME, MASK, VALUE) \
+    [A64_##NAME].name = #NAME, [A64_##NAME].mask = MASK, [A64_##NAME].value = VALUE,
 #include "a64_rows.inc"
 };
 
@@ -88,6 +91,9 @@ static int find_row(const char *name)
             return op;
     return -1;
 }
+
+/* How often the instructions run again. */
+static uint32_t repeat;
 
 #include "vectors_text.inc"
 #include "vectors_run.inc"
@@ -147,7 +153,8 @@ static int check(char **command)
     for (size_t i = 0; i < n; i++) {
         char difference[4096];
         if (describe_difference(selected[i], &got[i], difference, sizeof difference)) {
-            printf("%s:%d: %.48s: %s\n", selected[i]->file, selected[i]->line, text_column(selected[i]), difference);
+            printf("%s:%d: %.48s: %s\n", selected[i]->file, selected[i]->line, text_column(selected[i]),
+                   difference);
             bad++;
         }
     }
@@ -177,6 +184,11 @@ static int make(char **files, int file_count, char **command)
     struct machine_response *got = run_machine(command, selected, n);
     char **texts = disassemble(selected, n);
     for (size_t i = 0; i < n; i++) {
+        struct a64_insn in;
+        a64_decode(selected[i]->request.words[0], MACHINE_CODE, &in);
+        if (got[i].signal == SIGILL && in.op != A64_UDF && in.op != A64_HLT)
+            fprintf(stderr, "%s:%d: %s is undefined there\n", selected[i]->file, selected[i]->line,
+                    a64_name(in.op));
         selected[i]->expected = got[i];
         selected[i]->text = complete_line(selected[i], texts[i]);
     }
@@ -221,9 +233,16 @@ static int find_dashes(int argc, char **argv, int i)
 
 int main(int argc, char **argv)
 {
+    if (argc > 3 && !strcmp(argv[1], "-r")) {
+        repeat = (uint32_t)strtoul(argv[2], NULL, 0);
+        argc -= 2;
+        argv += 2;
+    }
     const char *mode = argc > 2 ? argv[1] : "";
-    int dashes = find_dashes(argc, argv, 2), second = dashes < argc ? find_dashes(argc, argv, dashes + 1) : argc;
-    char **command = dashes < argc ? argv + dashes + 1 : NULL, **other = second < argc ? argv + second + 1 : NULL;
+    int dashes = find_dashes(argc, argv, 2),
+        second = dashes < argc ? find_dashes(argc, argv, dashes + 1) : argc;
+    char **command = dashes < argc ? argv + dashes + 1 : NULL,
+         **other = second < argc ? argv + second + 1 : NULL;
 
     if (!strcmp(mode, "propose"))
         return propose(argv[2], argv + 3);

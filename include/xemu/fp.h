@@ -150,8 +150,8 @@ static inline uint64_t fp_to_int(struct cpu *cpu, unsigned esz, uint64_t a, unsi
 {
     /* Truncation of doubles to signed integers is what C casts compile to. */
     if (esz == 3 && cpu->fp_host && imm == FP_CVT(FP_ZERO, true, 0)) {
-        int64_t r = _mm_cvttsd_si64(fp_as_d(a));
-        if (width == 64 ? r != INT64_MIN : r == (int32_t)r)
+        int64_t r = width == 64 ? _mm_cvttsd_si64(fp_as_d(a)) : _mm_cvttsd_si32(fp_as_d(a));
+        if (r != (width == 64 ? INT64_MIN : INT32_MIN))
             return width == 64 ? (uint64_t)r : (uint32_t)r;
     }
     return fp_soft_to_int(cpu, esz, a, width, imm);

@@ -12,7 +12,8 @@ enum exit_reason interp_run(struct cpu *cpu);
 /* Frees the calling thread's cache of decoded instructions, at thread exit. */
 void interp_free(struct cpu *cpu);
 
-/* Returns if the guest may execute at pc; otherwise leaves through the recovery point with the fault set. */
-void fetch_check(struct cpu *cpu, uint64_t pc);
+/* Returns if the guest may execute at cpu->pc, whose tag it removes (Arm ARM AArch64.BranchAddr: engines branch to
+ * whatever a register holds); otherwise leaves through the recovery point with the fault set. */
+void fetch_check(struct cpu *cpu);
 
 #endif

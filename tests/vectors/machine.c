@@ -1,5 +1,5 @@
-/* An ARM64 program that runs single instructions: reads requests (machine.h) from standard input, runs each in
- * the state that it gives, and writes what came out. Without a C library, so that nothing else uses registers or
+/* An ARM64 program that runs single instructions: reads requests (machine.h) from standard input, runs each in the
+ * state that it gives, and writes what came out. Without a C library, so that nothing else uses registers or
  * memory. Runs under any emulator and on real hardware. */
 #include "machine.h"
 
@@ -34,8 +34,8 @@ _Static_assert(offsetof(struct machine_state, nzcv) == 768, "run's offsets");
 struct machine_state after __attribute__((aligned(16)));
 uint64_t machine_sp;
 
-/* The linker is told where `code` is (vectors.mk). run(before) enters the instructions with all registers loaded; these end with a branch to `done`, which saves
- * all registers in `after`. TPIDR_EL0 holds x30 for a moment. */
+/* run(before) enters the instructions with all registers loaded; these end with a branch to `done`, which saves all
+ * registers in `after`. TPIDR_EL0 holds x30 for a moment. The linker is told where `code` is (vectors.mk). */
 void run(const struct machine_state *before);
 void done(void);
 __asm__(".text\n"
@@ -170,7 +170,10 @@ static void write_word(uint64_t address, uint32_t word)
 /* The word that slot n of the code page has around the instructions: BRK with its number. */
 static uint32_t filler(uint64_t slot) { return 0xd4200000u | (uint32_t)slot << 5; }
 
-static uint32_t branch_to_done(uint64_t from) { return 0x14000000u | ((((uint64_t)done - from) >> 2) & 0x3ffffff); }
+static uint32_t branch_to_done(uint64_t from)
+{
+    return 0x14000000u | ((((uint64_t)done - from) >> 2) & 0x3ffffff);
+}
 
 static void copy(void *to, const void *from, size_t size)
 {
@@ -184,10 +187,12 @@ static void serve(void)
     for (uint32_t i = 0; i < request.count; i++)
         write_word(MACHINE_CODE + 4 * i, request.words[i]);
     write_word(end, branch_to_done(end));
-    copy((void *)MACHINE_WINDOW, request.state.memory, MACHINE_MEMORY);
-    response.signal = 0;
-    response.pc = end;
-    run(&request.state);
+    for (uint32_t i = 0; i <= request.repeat; i++) {
+        copy((void *)MACHINE_WINDOW, request.state.memory, MACHINE_MEMORY);
+        response.signal = 0;
+        response.pc = end;
+        run(&request.state);
+    }
     copy(&response.state, &after, sizeof after);
     copy(response.state.memory, (void *)MACHINE_WINDOW, MACHINE_MEMORY);
     for (uint64_t at = MACHINE_CODE; at <= end; at += 4)

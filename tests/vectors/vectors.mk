@@ -1,17 +1,16 @@
 # Vectors: instructions with expected values. See tools/vectors.c for the notation.
-MACHINE      := build/vectors/machine
-VECTORS      := $(wildcard tests/vectors/*.vec)
-QEMU         := qemu-aarch64 -cpu max,pauth=off
+MACHINE := build/vectors/machine
+QEMU    := qemu-aarch64 -cpu max,pauth=off
 export LLVM_MC ?= $(lastword $(sort $(wildcard /usr/bin/llvm-mc-*)))
 
 $B/tools/vectors: tools/vectors.c $B/frontend-arm64/decode.c.o
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
+	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
 
 # Without a C library, and with the instructions at a fixed place in the reach of a branch (machine.h).
 $(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
 	@mkdir -p $(@D)
-	$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
+	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0x10020000,--defsym=code=0x10010800 -o $@ $<
 guest-programs: $(MACHINE)
 
@@ -21,4 +20,5 @@ vectors: $B/tools/vectors $(MACHINE) ## make vectors for new rows of a64.isa, an
 	$< make tests/vectors/*.vec -- $(QEMU) $(MACHINE)
 # By hand: make streams N=1000000 SEED=7 ENGINE=ir
 streams: $B/tools/vectors $(MACHINE) $B/xemu
-	$< stream $(or $(SEED),1) $(or $(N),100000) -- $(QEMU) $(MACHINE) -- $B/xemu --engine=$(or $(ENGINE),interp) $(MACHINE)
+	$< stream $(or $(SEED),1) $(or $(N),100000) -- $(QEMU) $(MACHINE) \
+	    -- $B/xemu --engine=$(or $(ENGINE),interp) $(MACHINE)
