@@ -228,6 +228,7 @@ enum exit_reason jit_run(struct cpu *cpu)
             link = NULL;
         }
         const uint8_t *before = cpu->jit->buffer.at;
+        cpu->pc = guest_untag(cpu->pc);
         const void *code = code_at(cpu, cpu->pc);
         if (link && cpu->jit->buffer.at >= before) /* not flushed in between */
             backend_link(link, code);
