@@ -4,6 +4,7 @@
 #include <xemu/fp.h>
 #include <xemu/interp.h>
 #include <xemu/ir.h>
+#include <xemu/jit.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/trace.h>
@@ -39,11 +40,14 @@ enum exit_reason engine_run(struct cpu *cpu)
     enum exit_reason reason;
 
     if (_setjmp(here)) {
+        jit_leave(cpu);
         reason = cpu->fault.code == BUS_ADRALN && cpu->fault.signo == SIGBUS ? EXIT_ALIGN : EXIT_FAULT;
     } else {
         cpu->recover = &here;
         fp_enter(cpu);
-        reason = options.engine == ENGINE_IR ? ir_run(cpu) : interp_run(cpu);
+        reason = options.engine == ENGINE_IR       ? ir_run(cpu)
+                 : options.engine == ENGINE_INTERP ? interp_run(cpu)
+                                                   : jit_run(cpu);
     }
     fp_leave(cpu);
     cpu->recover = NULL;

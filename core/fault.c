@@ -1,6 +1,7 @@
 /* Faults on guest memory: where to go on, and copies that may fail. */
 #include <xemu/cpu.h>
 #include <xemu/fault.h>
+#include <xemu/jit.h>
 
 #include <errno.h>
 #include <string.h>
@@ -26,6 +27,8 @@ bool fault_recover(int signo, const siginfo_t *info, void *context)
         .addr = (uint64_t)info->si_addr,
         .write = regs[REG_ERR] & PF_WRITE,
     };
+    if (jit_recover(cpu, context, info->si_code == SI_KERNEL))
+        return true;
     /* As after a call: past the red zone, with the stack's alignment at a function's entry. */
     regs[REG_RSP] = ((regs[REG_RSP] - 256) & ~15ll) - 8;
     regs[REG_RIP] = (greg_t)resume_at_recovery_point;

@@ -3,6 +3,7 @@
 #include <xemu/cpu.h>
 #include <xemu/fault.h>
 #include <xemu/options.h>
+#include <xemu/sys.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 unsigned log_mask;
@@ -73,22 +73,6 @@ struct log_file {
 
 static struct log_file main_log, strace_log;
 
-/* The guest sees its low descriptors only, as without xemu: ours go to the top of what the limit allows. */
-static int move_high(int fd)
-{
-    struct rlimit limit;
-    int top =
-        getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20 ? (int)limit.rlim_cur : 1 << 20;
-    for (int want = top - 16; want > 2; want /= 2) {
-        int high = fcntl(fd, F_DUPFD_CLOEXEC, want);
-        if (high >= 0) {
-            close(fd);
-            return high;
-        }
-    }
-    return fd;
-}
-
 static void expand_name(char *out, size_t size, const char *name)
 {
     const char *mark = strstr(name, "%d");
@@ -101,13 +85,16 @@ static void expand_name(char *out, size_t size, const char *name)
 static void open_log(struct log_file *log, const char *name)
 {
     char path[PATH_MAX];
-    if (log->fd)
-        close(log->fd);
     expand_name(path, sizeof path, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0)
         die(1, "cannot open the log file %s: %s", path, strerror(errno));
-    log->fd = move_high(fd);
+    if (log->fd) { /* keeps the number, which the guest must not touch */
+        dup3(fd, log->fd, O_CLOEXEC);
+        close(fd);
+    } else {
+        log->fd = sys_own_fd(fd);
+    }
     log->pid = getpid();
 }
 
@@ -126,8 +113,6 @@ int log_strace_fd(void)
 {
     return options.strace_file ? log_descriptor(&strace_log, options.strace_file) : log_fd();
 }
-
-bool log_owns_fd(int fd) { return fd > 0 && (fd == main_log.fd || fd == strace_log.fd); }
 
 static void write_all(int fd, const char *text, size_t length)
 {

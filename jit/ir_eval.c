@@ -3,22 +3,20 @@
 #include <xemu/ir.h>
 #include <xemu/log.h>
 
-/* A value: integers in .i, vectors in .v. */
-union value {
-    uint64_t i;
-    union vec v;
-};
-
-#define A     values[insn->arg[0]]
-#define B     values[insn->arg[1]]
-#define C     values[insn->arg[2]]
+#define A     (*a)
+#define B     (*b)
+#define C     (*c)
 #define IMM   insn->imm
 #define SHAPE cpu, insn->esz, insn->lanes
 
-#define CASE(name, statement) \
-    case IR_##name:           \
-        statement;            \
-        break;
+#define UNUSED_ARG __attribute__((unused))
+#define CASE(name, statement)                                                                               \
+    static void do_##name(UNUSED_ARG struct cpu *cpu, UNUSED_ARG const struct ir_insn *insn,                \
+                          UNUSED_ARG const union ir_data *a, UNUSED_ARG const union ir_data *b,             \
+                          UNUSED_ARG const union ir_data *c, UNUSED_ARG union ir_data *r)                   \
+    {                                                                                                       \
+        statement;                                                                                          \
+    }
 #define INT(name, args32, args64) CASE(name, r->i = insn->w == 32 ? eval32_##name args32 : eval64_##name args64)
 #define LOW(x)                    (uint32_t)(x)
 #define CASE_I1(n)                INT(n, (LOW(A.i)), (A.i))
@@ -65,6 +63,16 @@ union value {
 #define CASE_E_iii_i(n)           CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.i, C.i))
 #define CASE_E_ivv_v(n)           CASE(n, r->v = eval_##n(cpu, IMM, A.i, B.v, C.v))
 
+#define ROW(kind, name) CASE_##kind(name)
+#include <xemu/ir_rows.h>
+#undef ROW
+
+ir_function *const ir_functions[IR_const] = {
+#define ROW(kind, name) [IR_##name] = do_##name,
+#include <xemu/ir_rows.h>
+#undef ROW
+};
+
 /* Leaves the block; cpu->pc is the marked instruction. */
 static enum exit_reason stop(struct cpu *cpu, int64_t imm)
 {
@@ -79,32 +87,33 @@ static enum exit_reason stop(struct cpu *cpu, int64_t imm)
 
 enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block)
 {
-    union value values[IR_MAX_INSNS];
+    union ir_data values[IR_MAX_INSNS];
 
     for (unsigned index = 0; index < block->count; index++) {
         const struct ir_insn *insn = &block->insns[index];
-        union value *r = &values[index];
+        const union ir_data *first = &values[insn->arg[0]];
         switch ((enum ir_op)insn->op) {
-#define ROW(kind, name) CASE_##kind(name)
-#include <xemu/ir_rows.h>
-#undef ROW
-            CASE(const, r->i = (uint64_t)IMM)
-            CASE(mark, cpu->pc = (uint64_t)IMM)
+        case IR_const:
+            values[index].i = (uint64_t)insn->imm;
+            break;
+        case IR_mark:
+            cpu->pc = (uint64_t)insn->imm;
+            break;
         case IR_branch:
-            cpu->pc = (uint64_t)IMM;
+            cpu->pc = (uint64_t)insn->imm;
             return EXIT_BRANCH;
         case IR_branch_if:
-            if (!A.i)
+            if (!first->i)
                 break;
-            cpu->pc = (uint64_t)IMM;
+            cpu->pc = (uint64_t)insn->imm;
             return EXIT_BRANCH;
         case IR_jump:
-            cpu->pc = A.i;
+            cpu->pc = first->i;
             return EXIT_BRANCH;
         case IR_stop:
-            return stop(cpu, IMM);
-        case IR_OP_COUNT:
-            break;
+            return stop(cpu, insn->imm);
+        default:
+            ir_functions[insn->op](cpu, insn, first, &values[insn->arg[1]], &values[insn->arg[2]], &values[index]);
         }
     }
     panic("IR block at %#lx has no end", block->pc);

@@ -3,6 +3,7 @@
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
 #include <xemu/interp.h>
+#include <xemu/jit.h>
 
 #include <errno.h>
 #include <sched.h>
@@ -44,6 +45,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
     cpu->excl_addr = EXCL_NONE;
     cpu->recover = NULL;
     cpu->interp = NULL;
+    cpu->jit = NULL;
     cpu->task = task;
     task->sighand = sighand;
     task->sigmask = from->task->sigmask;
@@ -54,6 +56,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
 void task_free(struct cpu *cpu)
 {
     interp_free(cpu);
+    jit_free(cpu);
     sighand_drop(cpu->task->sighand);
     free(cpu->task->exec_scratch);
     free(cpu->task);

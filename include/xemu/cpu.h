@@ -58,6 +58,7 @@ struct fault {
 };
 
 struct task;  /* the guest's kernel view of this thread: include/xemu/sys.h */
+struct jit;    /* the compiled code of this thread */
 struct interp; /* the interpreter's decoded-instruction cache of this thread */
 
 struct cpu {
@@ -80,6 +81,11 @@ struct cpu {
     jmp_buf *recover;      /* armed while guest memory may fault: see fault.h */
     struct task *task;     /* owned by syscall/ */
     struct interp *interp; /* owned by frontend-arm64/interp.c */
+    struct jit *jit;       /* owned by jit/jit.c */
+    const _Atomic uint64_t *generation; /* of guest code; compiled code compares it with... */
+    uint64_t jit_generation;            /* ...the one that it was made for */
+    const void *jit_table; /* look-up table of compiled code, for indirect branches */
+    uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
 };
 
 #define EXCL_NONE UINT64_MAX

@@ -4,6 +4,7 @@
 #ifndef XEMU_IR_H
 #define XEMU_IR_H
 
+#include <xemu/cpu.h>
 #include <xemu/exit.h>
 
 #include <stdbool.h>
@@ -76,7 +77,16 @@ int ir_parse(struct ir_block *block, const char *text, char *error, size_t size)
  * (static text) with the operation's index in *where. */
 const char *ir_verify(const struct ir_block *block, unsigned *where);
 
-struct cpu;
+/* A value at run time: integers in .i, vectors in .v. */
+union ir_data {
+    uint64_t i;
+    union vec v;
+};
+
+/* Each row of ir_ops.def as a function of up to three operands: *r = op(*a, *b, *c). */
+typedef void ir_function(struct cpu *cpu, const struct ir_insn *insn, const union ir_data *a, const union ir_data *b,
+                         const union ir_data *c, union ir_data *r);
+extern ir_function *const ir_functions[IR_const];
 
 /* The reference evaluator: runs a block on cpu, as engine_run() does. */
 enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block);

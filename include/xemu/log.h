@@ -28,11 +28,9 @@ void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *log_select(const char *list);
 
 /* Where log_printf() writes, and where lines of --strace belong: for code that formats by itself. Opened when
- * first used, anew after fork() if the name has %d. They are xemu's own: the guest must not see or close what
- * log_owns_fd() tells. */
+ * first used, anew after fork() if the name has %d; out of the guest's reach. */
 int log_fd(void);
 int log_strace_fd(void);
-bool log_owns_fd(int fd);
 
 /* The environment failed or the user erred: prints "xemu: <message>" to stderr and exits with `status`
  * (126 found but cannot be run, 127 not found, 1 and 2 otherwise as a shell or getopt would). */

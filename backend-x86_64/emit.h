@@ -1,0 +1,76 @@
+/* The emitter: bytes of x86-64 instructions, by the table x86.def and a few forms of their own. */
+#ifndef BACKEND_EMIT_H
+#define BACKEND_EMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum x86_reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_REG = 0xff };
+
+/* Condition codes as in the opcodes of Jcc, SETcc and CMOVcc; cc ^ 1 is the opposite. */
+enum x86_cc { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G };
+
+enum x86_op {
+#define X86_RM(name, prefix, map, opcode) X86_##name,
+#define X86_MR(name, prefix, map, opcode) X86_##name,
+#include "x86.def"
+#undef X86_RM
+#undef X86_MR
+    X86_OP_COUNT
+};
+
+/* [base + index * (1 << scale) + displacement]; index may be NO_REG, not RSP. */
+struct x86_mem {
+    uint8_t base, index, scale;
+    int32_t displacement;
+};
+
+static inline struct x86_mem x86_at(unsigned base, int32_t displacement)
+{
+    return (struct x86_mem){(uint8_t)base, NO_REG, 0, displacement};
+}
+
+/* The output. Past the end nothing is written and `full` is set. */
+struct emit {
+    uint8_t *at, *end;
+    bool full;
+};
+
+/* w is the operand size in bits, 32 or 64 (rows with a size of their own: 32). */
+void emit_rr(struct emit *e, enum x86_op op, unsigned w, unsigned reg, unsigned rm);
+void emit_rm(struct emit *e, enum x86_op op, unsigned w, unsigned reg, struct x86_mem mem);
+
+/* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP with an immediate: on a register, or on 32 bits of memory. */
+void emit_ri(struct emit *e, enum x86_op op, unsigned w, unsigned reg, int32_t imm);
+void emit_mi32(struct emit *e, enum x86_op op, struct x86_mem mem, int32_t imm);
+void emit_mov_imm(struct emit *e, unsigned reg, uint64_t imm); /* the shortest form; flags are kept */
+void emit_store_imm(struct emit *e, unsigned w, struct x86_mem mem, int32_t imm);
+void emit_test_imm(struct emit *e, unsigned w, unsigned reg, int32_t imm);
+void emit_bt_imm(struct emit *e, unsigned w, unsigned reg, unsigned bit);
+
+/* Shifts and rotates by an immediate or by CL; the value is the /digit. */
+enum x86_shift { SHIFT_ROL, SHIFT_ROR, SHIFT_SHL = 4, SHIFT_SHR, SHIFT_SAR = 7 };
+void emit_shift_imm(struct emit *e, enum x86_shift shift, unsigned w, unsigned reg, unsigned count);
+void emit_shift_cl(struct emit *e, enum x86_shift shift, unsigned w, unsigned reg);
+
+/* One operand; MUL to IDIV use RDX:RAX. The value is the /digit. */
+enum x86_unary { UNARY_NOT = 2, UNARY_NEG, UNARY_MUL, UNARY_IMUL, UNARY_DIV, UNARY_IDIV };
+void emit_unary(struct emit *e, enum x86_unary op, unsigned w, unsigned reg);
+void emit_bswap(struct emit *e, unsigned w, unsigned reg);
+void emit_shrd_imm(struct emit *e, unsigned w, unsigned low, unsigned high, unsigned count);
+
+void emit_setcc(struct emit *e, enum x86_cc cc, unsigned reg); /* the low byte only */
+void emit_cmov(struct emit *e, enum x86_cc cc, unsigned w, unsigned reg, unsigned rm);
+void emit_bytes(struct emit *e, unsigned count, uint64_t bytes); /* up to 8, the lowest first */
+
+/* Jumps with 32-bit displacements. Those without a target return the place of the displacement for emit_patch();
+ * when the output is full the place is harmless. */
+uint8_t *emit_jcc(struct emit *e, enum x86_cc cc);
+uint8_t *emit_jmp(struct emit *e);
+void emit_jmp_to(struct emit *e, const void *target);
+void emit_jcc_to(struct emit *e, enum x86_cc cc, const void *target);
+void emit_jmp_reg(struct emit *e, unsigned reg);
+void emit_call(struct emit *e, const void *target); /* any distance; uses RAX */
+void emit_patch(uint8_t *displacement, const void *target);
+
+#endif

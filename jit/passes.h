@@ -1,0 +1,18 @@
+/* The passes over a block of IR, each in a file of its own. */
+#ifndef JIT_PASSES_H
+#define JIT_PASSES_H
+
+#include <xemu/ir.h>
+
+#include <string.h>
+
+/* Builds for development verify the IR after the passes. */
+#ifdef XEMU_VERIFY
+enum { VERIFY_IR = true };
+#else
+enum { VERIFY_IR = false };
+#endif
+
+void pass_forward(struct ir_block *block);
+
+#endif
