@@ -17,7 +17,7 @@ void fp_set_fpcr(struct cpu *cpu, uint32_t value)
 {
     /* RMode to MXCSR.RC, bits 14..13: nearest, up, down, zero against nearest, down, up, zero. */
     static const uint32_t rc[4] = {0x0000, 0x4000, 0x2000, 0x6000};
-    cpu->fpcr = value & (FPCR_RMODE | FPCR_FZ | FPCR_DN | FPCR_AHP | FPCR_FZ16);
+    cpu->fpcr = value & (FPCR_RMODE | FPCR_FZ | FPCR_DN | FPCR_AHP); /* FZ16 comes with FEAT_FP16 */
     cpu->fp_host = !(cpu->fpcr & (FPCR_FZ | FPCR_DN));
     cpu->mxcsr = FP_MXCSR_DEFAULT | (cpu->mxcsr & FP_MXCSR_STICKY) | rc[(value & FPCR_RMODE) >> FPCR_RMODE_SHIFT];
 }
