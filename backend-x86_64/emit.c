@@ -144,13 +144,15 @@ void emit_test_imm(struct emit *e, unsigned w, unsigned reg, int32_t imm)
     dword(e, imm);
 }
 
-void emit_bt_imm(struct emit *e, unsigned w, unsigned reg, unsigned bit)
+void emit_bit_imm(struct emit *e, unsigned digit, unsigned w, unsigned reg, unsigned bit)
 {
     rex_if_needed(e, rex_of(w, 0, NO_REG, reg));
     emit_bytes(e, 2, 0xba0f);
-    modrm(e, 3, 4, reg);
+    modrm(e, 3, digit, reg);
     byte(e, bit);
 }
+
+void emit_bt_imm(struct emit *e, unsigned w, unsigned reg, unsigned bit) { emit_bit_imm(e, 4, w, reg, bit); }
 
 void emit_shift_imm(struct emit *e, enum x86_shift shift, unsigned w, unsigned reg, unsigned count)
 {
@@ -174,6 +176,45 @@ void emit_shrd_imm(struct emit *e, unsigned w, unsigned low, unsigned high, unsi
     emit_bytes(e, 2, 0xac0f);
     modrm(e, 3, high, low);
     byte(e, count);
+}
+
+static void sse_opcode(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned rex)
+{
+    if (prefix)
+        byte(e, prefix);
+    rex_if_needed(e, rex);
+    byte(e, 0x0f);
+    if (map == 2)
+        byte(e, 0x38);
+    byte(e, opcode);
+}
+
+void emit_sse_rr(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned w, unsigned reg, unsigned rm)
+{
+    sse_opcode(e, prefix, map, opcode, rex_of(w, reg, NO_REG, rm));
+    modrm(e, 3, reg, rm);
+}
+
+void emit_sse_rm(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned reg, struct x86_mem mem)
+{
+    sse_opcode(e, prefix, map, opcode, rex_of(32, reg, mem.index, mem.base));
+    modrm_mem(e, reg, mem);
+}
+
+void emit_sse_shift(struct emit *e, unsigned opcode, unsigned digit, unsigned reg, unsigned imm)
+{
+    sse_opcode(e, 0x66, 1, opcode, 0);
+    modrm(e, 3, digit, reg);
+    byte(e, imm);
+}
+
+void emit_fma231(struct emit *e, unsigned opcode, unsigned w, unsigned dst, unsigned a, struct x86_mem mem)
+{
+    byte(e, 0xc4);
+    byte(e, 0xe2 ^ (mem.base >> 3 & 1) << 5);
+    byte(e, (w == 64 ? 0x80 : 0) | (~a & 15) << 3 | 1);
+    byte(e, opcode);
+    modrm_mem(e, dst, mem);
 }
 
 void emit_setcc(struct emit *e, enum x86_cc cc, unsigned reg)

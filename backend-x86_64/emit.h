@@ -47,6 +47,8 @@ void emit_mov_imm(struct emit *e, unsigned reg, uint64_t imm); /* the shortest f
 void emit_store_imm(struct emit *e, unsigned w, struct x86_mem mem, int32_t imm);
 void emit_test_imm(struct emit *e, unsigned w, unsigned reg, int32_t imm);
 void emit_bt_imm(struct emit *e, unsigned w, unsigned reg, unsigned bit);
+/* BT 4, BTS 5, BTR 6, BTC 7. */
+void emit_bit_imm(struct emit *e, unsigned digit, unsigned w, unsigned reg, unsigned bit);
 
 /* Shifts and rotates by an immediate or by CL; the value is the /digit. */
 enum x86_shift { SHIFT_ROL, SHIFT_ROR, SHIFT_SHL = 4, SHIFT_SHR, SHIFT_SAR = 7 };
@@ -58,6 +60,14 @@ enum x86_unary { UNARY_NOT = 2, UNARY_NEG, UNARY_MUL, UNARY_IMUL, UNARY_DIV, UNA
 void emit_unary(struct emit *e, enum x86_unary op, unsigned w, unsigned reg);
 void emit_bswap(struct emit *e, unsigned w, unsigned reg);
 void emit_shrd_imm(struct emit *e, unsigned w, unsigned low, unsigned high, unsigned count);
+
+/* SSE: mandatory prefix (0 none), map (1 0F, 2 0F38), opcode; xmm, xmm or memory. w 64: REX.W. */
+void emit_sse_rr(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned w, unsigned reg, unsigned rm);
+void emit_sse_rm(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned reg, struct x86_mem mem);
+/* 66 0F opcode /digit xmm, imm8: the shifts by an immediate. */
+void emit_sse_shift(struct emit *e, unsigned opcode, unsigned digit, unsigned reg, unsigned imm);
+/* VFMADD231: dst += a * [mem]; opcode B8 packed, B9 scalar; w 64 double, 32 single. Registers XMM0 to XMM7. */
+void emit_fma231(struct emit *e, unsigned opcode, unsigned w, unsigned dst, unsigned a, struct x86_mem mem);
 
 void emit_setcc(struct emit *e, enum x86_cc cc, unsigned reg); /* the low byte only */
 void emit_cmov(struct emit *e, enum x86_cc cc, unsigned w, unsigned reg, unsigned rm);

@@ -7,16 +7,11 @@
  *
  * Flags are kept in cpu->flags in the host's format; a value of the flags is PACKED, in a register, in that format.
  * Conditions compare the operands of the flags' origin again instead of looking at the packed value. */
-#include "emit.h"
+#include "lower.h"
 
-#include <xemu/ir.h>
-#include <xemu/jit.h>
 #include <xemu/log.h>
 
-#include <stddef.h>
 #include <string.h>
-
-enum { CPU_BIAS = 128, SLOTS = 96, FRAME = SLOTS * 16 + 8, MAX_VALUES = 1024, NONE = -1 };
 
 static const struct {
     uint8_t guest, host;
@@ -26,37 +21,7 @@ enum { PINS = sizeof pins / sizeof *pins };
 static const uint8_t temps[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
 enum { TEMPS = sizeof temps };
 
-/* Where a value is; several at once may be true. */
-struct where {
-    int16_t reg;   /* a temporary, or NONE */
-    int16_t slot;  /* in the frame, or NONE */
-    int16_t home;  /* guest register (of its type) that holds the same value, or NONE */
-    bool packed;   /* flags in the host's format */
-    bool folded;   /* never computed: a condition or an address that its users compute */
-    uint16_t uses;
-    uint16_t last; /* index of the last operation that needs it */
-};
-
-struct lower {
-    struct emit e;
-    struct code_buffer *buffer;
-    const struct ir_block *block;
-    unsigned now;              /* index of the operation */
-    uint64_t pc;               /* of the guest's instruction */
-    uint16_t busy;             /* temporaries that may not be evicted at the moment, by register number */
-    int16_t in_reg[16];        /* value in each temporary, or NONE */
-    bool slot_used[SLOTS];
-    struct where w[MAX_VALUES];
-    bool failed;
-};
-
-static const struct ir_insn *insn_at(const struct lower *l, unsigned v) { return &l->block->insns[v]; }
-
-#define CPU_FIELD(member) x86_at(RBP, (int32_t)offsetof(struct cpu, member) - CPU_BIAS)
-
 static struct x86_mem x_mem(unsigned r) { return x86_at(RBP, (int32_t)(offsetof(struct cpu, x) + 8 * r) - CPU_BIAS); }
-static struct x86_mem v_mem(unsigned r) { return x86_at(RBP, (int32_t)(offsetof(struct cpu, v) + 16 * r) - CPU_BIAS); }
-static struct x86_mem slot_mem(int slot) { return x86_at(RSP, slot * 16); }
 
 static int pin_of(unsigned guest)
 {
@@ -76,7 +41,7 @@ static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
 
 /* --- registers ---------------------------------------------------------------------------------------- */
 
-static int take_slot(struct lower *l)
+int take_slot(struct lower *l)
 {
     for (int s = 3; s < SLOTS; s++) /* the first ones pass constants to functions */
         if (!l->slot_used[s]) {
@@ -114,7 +79,7 @@ static void evict(struct lower *l, unsigned reg)
 
 /* A temporary for anything: a free one, or the one whose value is needed last. It is busy until the operation
  * ends. */
-static unsigned take_temp(struct lower *l)
+unsigned take_temp(struct lower *l)
 {
     int best = NONE, best_last = -1;
     for (int i = 0; i < TEMPS; i++) {
@@ -139,13 +104,13 @@ static unsigned take_temp(struct lower *l)
 }
 
 /* This temporary, for instructions with fixed registers. */
-static void take_fixed(struct lower *l, unsigned reg)
+void take_fixed(struct lower *l, unsigned reg)
 {
     evict(l, reg);
     l->busy |= (uint16_t)(1u << reg);
 }
 
-static void bind(struct lower *l, unsigned v, unsigned reg)
+void bind(struct lower *l, unsigned v, unsigned reg)
 {
     release_reg(l, reg);
     l->in_reg[reg] = (int16_t)v;
@@ -183,7 +148,7 @@ static void load_into(struct lower *l, unsigned reg, unsigned v)
 }
 
 /* A register that holds the value; read only. A temporary among them is busy until the operation ends. */
-static unsigned use_reg(struct lower *l, unsigned v)
+unsigned use_reg(struct lower *l, unsigned v)
 {
     int reg = register_of(l, v);
     if (reg == NONE) {
@@ -219,8 +184,8 @@ static void leave_home(struct lower *l, unsigned r, enum ir_type type)
         if (w->last > l->now && w->reg == NONE && w->slot == NONE) {
             if (type == IR_VEC) {
                 w->slot = (int16_t)take_slot(l);
-                emit_rm(&l->e, X86_MOVUPS, 32, 0, v_mem(r));
-                emit_rm(&l->e, X86_STOREUPS, 32, 0, slot_mem(w->slot));
+                emit_rm(&l->e, X86_MOVUPS, 32, 7, v_mem(r)); /* XMM7: the others may hold what comes there */
+                emit_rm(&l->e, X86_STOREUPS, 32, 7, slot_mem(w->slot));
             } else {
                 unsigned reg = take_temp(l);
                 load_into(l, reg, v);
@@ -796,9 +761,22 @@ static void lower_load_vec(struct lower *l, const struct ir_insn *insn)
     }
 }
 
-static struct x86_mem vector_memory(const struct lower *l, unsigned v)
+struct x86_mem vector_memory(const struct lower *l, unsigned v)
 {
     return l->w[v].home != NONE ? v_mem((unsigned)l->w[v].home) : slot_mem(l->w[v].slot);
+}
+
+/* Values that are only in the home's register move out before it is written: here. */
+struct x86_mem vector_destination(struct lower *l)
+{
+    int direct = direct_destination(l);
+    if (direct != NONE) {
+        leave_home(l, (unsigned)direct, IR_VEC);
+        l->w[l->now].home = (int16_t)direct;
+        return v_mem((unsigned)direct);
+    }
+    l->w[l->now].slot = (int16_t)take_slot(l);
+    return slot_mem(l->w[l->now].slot);
 }
 
 static void lower_store_vec(struct lower *l, const struct ir_insn *insn)
@@ -1106,7 +1084,8 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         lower_stop(l, insn);
         break;
     default:
-        call_function(l, insn);
+        if (!lower_vector(l, insn))
+            call_function(l, insn);
     }
 }
 
@@ -1196,6 +1175,49 @@ static void emit_poll(struct lower *l)
         emit_patch(fresh, l->e.at);
 }
 
+/* NZCV in bits 31..28 of reg to the host's format, with nothing but reg and memory: N and Z, C, V. */
+static void emit_pack(struct lower *l, unsigned reg)
+{
+    struct x86_mem scratch = slot_mem(1);
+    emit_rm(&l->e, X86_STORE, 32, reg, slot_mem(2));
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 16);
+    emit_ri(&l->e, X86_AND, 32, reg, PACKED_N | PACKED_Z);
+    emit_rm(&l->e, X86_STORE, 32, reg, scratch);
+    emit_rm(&l->e, X86_MOV, 32, reg, slot_mem(2));
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 21);
+    emit_ri(&l->e, X86_AND, 32, reg, PACKED_C);
+    emit_rm(&l->e, X86_OR, 32, reg, scratch);
+    emit_rm(&l->e, X86_STORE, 32, reg, scratch);
+    emit_rm(&l->e, X86_MOV, 32, reg, slot_mem(2));
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 28);
+    emit_ri(&l->e, X86_AND, 32, reg, PACKED_V);
+    emit_rm(&l->e, X86_OR, 32, reg, scratch);
+}
+
+/* The rare cases: every temporary is kept, the function computes the result. */
+static void emit_cold(struct lower *l, const struct cold *cold)
+{
+    static const uint8_t argument[3] = {RDX, RCX, R8};
+    for (unsigned i = 0; i < 3; i++)
+        if (cold->jumps[i] && !l->e.full)
+            emit_patch(cold->jumps[i], l->e.at);
+    for (int i = 0; i < TEMPS; i++)
+        emit_rm(&l->e, X86_STORE, 64, temps[i], x86_at(RSP, SAVE_AREA + 8 * i));
+    for (unsigned i = 0; i < ir_ops[cold->insn->op].args; i++)
+        emit_rm(&l->e, X86_LEA, 64, argument[i], cold->args[i]);
+    emit_rm(&l->e, X86_LEA, 64, R9, cold->result);
+    emit_rm(&l->e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
+    emit_mov_imm(&l->e, RSI, (uint64_t)cold->insn);
+    emit_call(&l->e, (const void *)ir_functions[cold->insn->op]);
+    for (int i = 0; i < TEMPS; i++)
+        emit_rm(&l->e, X86_MOV, 64, temps[i], x86_at(RSP, SAVE_AREA + 8 * i));
+    if (cold->reg != NONE)
+        emit_rm(&l->e, X86_MOV, 64, (unsigned)cold->reg, cold->result);
+    if (cold->packs) /* unordered (C, V), the common case of the rare ones, or any other: by shifts */
+        emit_pack(l, (unsigned)cold->reg);
+    emit_jmp_to(&l->e, cold->back);
+}
+
 /* The operations that functions will read lie in front of the code: the block's own storage is reused. */
 static const struct ir_insn *keep_operations(struct code_buffer *buffer, const struct ir_block *block)
 {
@@ -1229,6 +1251,7 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
     l.buffer = buffer;
     l.block = block;
     l.failed = false;
+    l.cold_count = 0;
     memset(l.slot_used, 0, sizeof l.slot_used);
     for (int i = 0; i < 16; i++)
         l.in_reg[i] = NONE;
@@ -1250,6 +1273,8 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
                 release_reg(&l, (unsigned)w->reg);
         }
     }
+    for (unsigned i = 0; i < l.cold_count; i++)
+        emit_cold(&l, &l.colds[i]);
     if (l.e.full || l.failed) {
         buffer->at = before;
         buffer->site_count = sites;

@@ -70,7 +70,7 @@ struct cpu {
     uint32_t fpcr;
     uint32_t fpsr;         /* QC, and sticky bits that are not in mxcsr: read with fp_get_fpsr() */
     uint32_t mxcsr;        /* guest rounding mode and sticky flags; in the host's MXCSR while an engine runs */
-    bool fp_host;          /* FPCR asks for nothing that SSE does otherwise (FZ, DN, AH ...) */
+    uint32_t fp_host;      /* FPCR asks for nothing that SSE does otherwise (FZ, DN, AH ...) */
     uint64_t excl_addr;    /* exclusive monitor: address, or EXCL_NONE */
     uint64_t excl_val[2];
     uint32_t excl_size;    /* bytes: 1, 2, 4, 8, 16 */
