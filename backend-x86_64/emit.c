@@ -184,8 +184,8 @@ static void sse_opcode(struct emit *e, unsigned prefix, unsigned map, unsigned o
         byte(e, prefix);
     rex_if_needed(e, rex);
     byte(e, 0x0f);
-    if (map == 2)
-        byte(e, 0x38);
+    if (map > 1)
+        byte(e, map == 2 ? 0x38 : 0x3a);
     byte(e, opcode);
 }
 

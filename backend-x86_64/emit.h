@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum x86_reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_REG = 0xff };
+enum host_reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_REG = 0xff };
 
 /* Condition codes as in the opcodes of Jcc, SETcc and CMOVcc; cc ^ 1 is the opposite. */
 enum x86_cc { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G };
@@ -61,7 +61,7 @@ void emit_unary(struct emit *e, enum x86_unary op, unsigned w, unsigned reg);
 void emit_bswap(struct emit *e, unsigned w, unsigned reg);
 void emit_shrd_imm(struct emit *e, unsigned w, unsigned low, unsigned high, unsigned count);
 
-/* SSE: mandatory prefix (0 none), map (1 0F, 2 0F38), opcode; xmm, xmm or memory. w 64: REX.W. */
+/* SSE: mandatory prefix (0 none), map (1 0F, 2 0F38, 3 0F3A), opcode; xmm, xmm or memory. w 64: REX.W. */
 void emit_sse_rr(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned w, unsigned reg, unsigned rm);
 void emit_sse_rm(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned reg, struct x86_mem mem);
 /* 66 0F opcode /digit xmm, imm8: the shifts by an immediate. */

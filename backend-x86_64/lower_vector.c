@@ -172,6 +172,166 @@ static bool lower_widen(struct lower *l, const struct ir_insn *insn, bool is_sig
     return true;
 }
 
+/* --- sequences over whole vectors --------------------------------------------------------------------- */
+
+/* 66-prefixed register forms, by their opcodes in map 0F. */
+enum { PAND = 0xdb, PANDN = 0xdf, POR = 0xeb, PXOR = 0xef, PCMPEQD = 0x76, PACKUSWB = 0x67 };
+
+static void rr(struct lower *l, unsigned opcode, unsigned reg, unsigned rm)
+{
+    emit_sse_rr(&l->e, 0x66, opcode & MAP2 ? 2 : 1, opcode & 0xff, 32, reg, rm);
+}
+
+static void load_vector(struct lower *l, unsigned reg, unsigned v) { emit_rm(&l->e, X86_MOVUPS, 32, reg, vector_memory(l, v)); }
+
+static void all_ones(struct lower *l, unsigned reg) { rr(l, PCMPEQD, reg, reg); }
+
+static void invert(struct lower *l, unsigned reg)
+{
+    all_ones(l, 2);
+    rr(l, PXOR, reg, 2);
+}
+
+static bool is_whole(const struct ir_insn *insn)
+{
+    unsigned bytes = (unsigned)insn->lanes << insn->esz;
+    return bytes == 16 || bytes == 8;
+}
+
+/* The low halves (part 0) or the high ones of twice as wide lanes in XMM0 and XMM1, packed into XMM0. */
+static void pack_halves(struct lower *l, unsigned esz, unsigned part)
+{
+    unsigned shift_opcode = 0x71 + esz, bits = 8u << esz;
+    for (unsigned reg = 0; reg < 2; reg++) {
+        if (!part)
+            emit_sse_shift(&l->e, shift_opcode, 6, reg, bits);
+        emit_sse_shift(&l->e, shift_opcode, 2, reg, bits);
+    }
+    rr(l, esz == 0 ? PACKUSWB : MAP2 | 0x2b, 0, 1);
+}
+
+static bool lower_uzp(struct lower *l, const struct ir_insn *insn, unsigned part)
+{
+    if (insn->lanes << insn->esz != 16)
+        return false;
+    load_vector(l, 0, insn->arg[0]);
+    load_vector(l, 1, insn->arg[1]);
+    if (insn->esz < 2) {
+        pack_halves(l, insn->esz, part);
+    } else if (insn->esz == 2) {
+        emit_sse_rr(&l->e, 0, 1, 0xc6, 32, 0, 1); /* shufps */
+        emit_bytes(&l->e, 1, part ? 0xdd : 0x88);
+    } else {
+        rr(l, part ? 0x6d : 0x6c, 0, 1);
+    }
+    store_vector(l, insn);
+    return true;
+}
+
+/* Narrowing without rounding and saturation. */
+static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned esz = insn->esz, wide = 8u << (esz + 1);
+    if (insn->imm >> 8 || insn->lanes << esz != 8)
+        return false;
+    load_vector(l, 0, insn->arg[0]);
+    if (insn->imm)
+        emit_sse_shift(&l->e, 0x71 + esz, 2, 0, (unsigned)insn->imm);
+    if (esz == 2) {
+        rr(l, 0x70, 0, 0); /* pshufd: lanes 0 and 2 */
+        emit_bytes(&l->e, 1, 0x08);
+    } else {
+        emit_sse_shift(&l->e, 0x71 + esz, 6, 0, wide / 2);
+        emit_sse_shift(&l->e, 0x71 + esz, 2, 0, wide / 2);
+        rr(l, esz == 0 ? PACKUSWB : MAP2 | 0x2b, 0, 0);
+    }
+    store_vector(l, insn);
+    return true;
+}
+
+static bool lower_select_bits(struct lower *l, const struct ir_insn *insn)
+{
+    if (!is_whole(insn))
+        return false;
+    load_vector(l, 0, insn->arg[0]);
+    load_vector(l, 1, insn->arg[0]);
+    emit_sse_rm(&l->e, 0x66, 1, PAND, 0, vector_memory(l, insn->arg[1]));
+    emit_sse_rm(&l->e, 0x66, 1, PANDN, 1, vector_memory(l, insn->arg[2]));
+    rr(l, POR, 0, 1);
+    store_vector(l, insn);
+    return true;
+}
+
+/* Comparisons that SSE lacks: a >= b is not b > a; unsigned a >= b where the larger one is a; any common bit. */
+static bool lower_lane_compare(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint16_t equal[4] = {0x74, 0x75, 0x76, MAP2 | 0x29}, greater[4] = {0x64, 0x65, 0x66, MAP2 | 0x37};
+    static const uint16_t largest[3] = {0xde, MAP2 | 0x3e, MAP2 | 0x3f};
+    bool is_unsigned = insn->op == IR_vcmhi || insn->op == IR_vcmhs, strict = insn->op == IR_vcmhi;
+    if (!is_whole(insn) || (is_unsigned && insn->esz == 3))
+        return false;
+    unsigned a = insn->arg[strict], b = insn->arg[!strict]; /* a > b is not b >= a */
+    load_vector(l, 0, insn->op == IR_vcmge ? b : a);
+    load_vector(l, 1, insn->op == IR_vcmge ? a : b);
+    if (insn->op == IR_vcmge) {
+        rr(l, greater[insn->esz], 0, 1);
+        invert(l, 0);
+    } else if (insn->op == IR_vcmtst) {
+        rr(l, PAND, 0, 1);
+        rr(l, PXOR, 1, 1);
+        rr(l, equal[insn->esz], 0, 1);
+        invert(l, 0);
+    } else {
+        rr(l, largest[insn->esz], 1, 0);
+        rr(l, equal[insn->esz], 0, 1);
+        if (strict)
+            invert(l, 0);
+    }
+    store_vector(l, insn);
+    return true;
+}
+
+static bool lower_unary(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint16_t subtract[4] = {0xf8, 0xf9, 0xfa, 0xfb}, absolute[3] = {MAP2 | 0x1c, MAP2 | 0x1d, MAP2 | 0x1e};
+    if (!is_whole(insn) || (insn->op == IR_vabs && insn->esz == 3))
+        return false;
+    load_vector(l, 1, insn->arg[0]);
+    if (insn->op == IR_vabs) {
+        rr(l, absolute[insn->esz], 0, 1);
+    } else if (insn->op == IR_vneg) {
+        rr(l, PXOR, 0, 0);
+        rr(l, subtract[insn->esz], 0, 1);
+    } else {
+        all_ones(l, 0);
+        rr(l, PXOR, 0, 1);
+    }
+    store_vector(l, insn);
+    return true;
+}
+
+/* EXT of whole vectors: PALIGNR of b above a. */
+static bool lower_ext(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->lanes << insn->esz != 16)
+        return false;
+    load_vector(l, 0, insn->arg[1]);
+    load_vector(l, 1, insn->arg[0]);
+    emit_sse_rr(&l->e, 0x66, 3, 0x0f, 32, 0, 1);
+    emit_bytes(&l->e, 1, (uint8_t)insn->imm);
+    store_vector(l, insn);
+    return true;
+}
+
+static bool lower_combine(struct lower *l, const struct ir_insn *insn)
+{
+    load_vector(l, 0, insn->arg[0]);
+    load_vector(l, 1, insn->arg[1]);
+    rr(l, 0x6c, 0, 1);
+    store_vector(l, insn);
+    return true;
+}
+
 /* --- floating point ----------------------------------------------------------------------------------- */
 
 /* An operation with a rare case. Everything that moves values about is done before the first jump to it. */
@@ -376,6 +536,27 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return lower_dup_lane(l, insn);
     case IR_dup_int:
         return lower_dup_int(l, insn);
+    case IR_uzp1:
+        return lower_uzp(l, insn, 0);
+    case IR_uzp2:
+        return lower_uzp(l, insn, 1);
+    case IR_vshrn:
+        return lower_narrow(l, insn);
+    case IR_vbsl:
+        return lower_select_bits(l, insn);
+    case IR_vcmge:
+    case IR_vcmhi:
+    case IR_vcmhs:
+    case IR_vcmtst:
+        return lower_lane_compare(l, insn);
+    case IR_vabs:
+    case IR_vneg:
+    case IR_vnot:
+        return lower_unary(l, insn);
+    case IR_vext:
+        return lower_ext(l, insn);
+    case IR_vcombine:
+        return lower_combine(l, insn);
     case IR_vshli:
         return lower_lane_shift(l, insn, 6);
     case IR_vushri:

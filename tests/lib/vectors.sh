@@ -1,7 +1,7 @@
 # What the quick and the long suite of vectors share.
 MACHINE=build/vectors/machine
 QEMU="qemu-aarch64 -cpu max,pauth=off"
-ENGINES="interp ir"
+ENGINES="interp ir jit"
 
 # report NAME ARGUMENTS...: runs the vectors tool; its last line is the summary.
 report() {
