@@ -9,7 +9,7 @@ MODE_rel   := -O2 -g -DXEMU_TAIL_CALLS
 MODE_dbg   := -O0 -g3 -DXEMU_VERIFY
 MODE_asan  := -O1 -g -fno-omit-frame-pointer -fsanitize=address -DXEMU_VERIFY
 MODE_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined -DXEMU_VERIFY
-MODE_tsan  := -O1 -g -fsanitize=thread -DXEMU_VERIFY
+MODE_tsan  := -O1 -g -fsanitize=thread -Wno-tsan -DXEMU_VERIFY
 MODE_cov   := -O0 -g --coverage
 ifndef MODE_$(MODE)
 $(error MODE=$(MODE) is none of rel dbg asan ubsan tsan cov)

@@ -3,9 +3,13 @@
 #include <xemu/ir.h>
 #include <xemu/log.h>
 
-#define A     (*a)
-#define B     (*b)
-#define C     (*c)
+/* An integer may lie in a register of struct cpu, aligned to 8 bytes only. */
+#define AI    (*(const uint64_t *)a)
+#define BI    (*(const uint64_t *)b)
+#define CI    (*(const uint64_t *)c)
+#define AV    (a->v)
+#define BV    (b->v)
+#define CV    (c->v)
 #define IMM   insn->imm
 #define SHAPE cpu, insn->esz, insn->lanes
 
@@ -19,17 +23,17 @@
     }
 #define INT(name, args32, args64) CASE(name, r->i = insn->w == 32 ? eval32_##name args32 : eval64_##name args64)
 #define LOW(x)                    (uint32_t)(x)
-#define CASE_I1(n)                INT(n, (LOW(A.i)), (A.i))
-#define CASE_I1I(n)               INT(n, (LOW(A.i), IMM), (A.i, IMM))
-#define CASE_I2(n)                INT(n, (LOW(A.i), LOW(B.i)), (A.i, B.i))
-#define CASE_I2I(n)               INT(n, (LOW(A.i), LOW(B.i), IMM), (A.i, B.i, IMM))
-#define CASE_I3(n)                INT(n, (LOW(A.i), LOW(B.i), LOW(C.i)), (A.i, B.i, C.i))
-#define CASE_V1(n)                CASE(n, r->v = eval_##n(SHAPE, A.v, A.v, A.v, 0))
-#define CASE_V1I(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, A.v, A.v, IMM))
-#define CASE_V2(n)                CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, B.v, 0))
-#define CASE_V2I(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, B.v, IMM))
-#define CASE_V3(n)                CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, C.v, 0))
-#define CASE_V3I(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, B.v, C.v, IMM))
+#define CASE_I1(n)                INT(n, (LOW(AI)), (AI))
+#define CASE_I1I(n)               INT(n, (LOW(AI), IMM), (AI, IMM))
+#define CASE_I2(n)                INT(n, (LOW(AI), LOW(BI)), (AI, BI))
+#define CASE_I2I(n)               INT(n, (LOW(AI), LOW(BI), IMM), (AI, BI, IMM))
+#define CASE_I3(n)                INT(n, (LOW(AI), LOW(BI), LOW(CI)), (AI, BI, CI))
+#define CASE_V1(n)                CASE(n, r->v = eval_##n(SHAPE, AV, AV, AV, 0))
+#define CASE_V1I(n)               CASE(n, r->v = eval_##n(SHAPE, AV, AV, AV, IMM))
+#define CASE_V2(n)                CASE(n, r->v = eval_##n(SHAPE, AV, BV, BV, 0))
+#define CASE_V2I(n)               CASE(n, r->v = eval_##n(SHAPE, AV, BV, BV, IMM))
+#define CASE_V3(n)                CASE(n, r->v = eval_##n(SHAPE, AV, BV, CV, 0))
+#define CASE_V3I(n)               CASE(n, r->v = eval_##n(SHAPE, AV, BV, CV, IMM))
 #define CASE_W1                   CASE_V1I
 #define CASE_W2                   CASE_V2I
 #define CASE_W3                   CASE_V3I
@@ -42,26 +46,26 @@
 #define CASE_WF1                  CASE_V1I
 #define CASE_WF2                  CASE_V2I
 #define CASE_WF3                  CASE_V3I
-#define CASE_VX(n)                CASE(n, r->i = eval_##n(SHAPE, A.v, A.v, A.v, IMM))
-#define CASE_XV(n)                CASE(n, r->v = eval_##n(SHAPE, A.i, B.i, B.i, IMM))
-#define CASE_VXV(n)               CASE(n, r->v = eval_##n(SHAPE, A.v, B.i, B.i, IMM))
+#define CASE_VX(n)                CASE(n, r->i = eval_##n(SHAPE, AV, AV, AV, IMM))
+#define CASE_XV(n)                CASE(n, r->v = eval_##n(SHAPE, AI, BI, BI, IMM))
+#define CASE_VXV(n)               CASE(n, r->v = eval_##n(SHAPE, AV, BI, BI, IMM))
 #define CASE_FX                   CASE_VX
-#define CASE_XF(n)                CASE(n, r->v = eval_##n(SHAPE, A.i, A.i, A.i, IMM))
-#define CASE_FFX(n)               CASE(n, r->i = eval_##n(SHAPE, A.v, B.v, B.v, IMM))
+#define CASE_XF(n)                CASE(n, r->v = eval_##n(SHAPE, AI, AI, AI, IMM))
+#define CASE_FFX(n)               CASE(n, r->i = eval_##n(SHAPE, AV, BV, BV, IMM))
 #define CASE_E__(n)               CASE(n, eval_##n(cpu, IMM))
 #define CASE_E__i(n)              CASE(n, r->i = eval_##n(cpu, IMM))
 #define CASE_E__v(n)              CASE(n, r->v = eval_##n(cpu, IMM))
-#define CASE_E_p_(n)              CASE(n, eval_##n(cpu, IMM, A.i))
-#define CASE_E_v_(n)              CASE(n, eval_##n(cpu, IMM, A.v))
-#define CASE_E_i_(n)              CASE(n, eval_##n(cpu, IMM, A.i))
-#define CASE_E_i_i(n)             CASE(n, r->i = eval_##n(cpu, IMM, A.i))
-#define CASE_E_i_v(n)             CASE(n, r->v = eval_##n(cpu, IMM, A.i))
-#define CASE_E_ii_(n)             CASE(n, eval_##n(cpu, IMM, A.i, B.i))
-#define CASE_E_iv_(n)             CASE(n, eval_##n(cpu, IMM, A.i, B.v))
-#define CASE_E_ii_i(n)            CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.i))
-#define CASE_E_iv_i(n)            CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.v))
-#define CASE_E_iii_i(n)           CASE(n, r->i = eval_##n(cpu, IMM, A.i, B.i, C.i))
-#define CASE_E_ivv_v(n)           CASE(n, r->v = eval_##n(cpu, IMM, A.i, B.v, C.v))
+#define CASE_E_p_(n)              CASE(n, eval_##n(cpu, IMM, AI))
+#define CASE_E_v_(n)              CASE(n, eval_##n(cpu, IMM, AV))
+#define CASE_E_i_(n)              CASE(n, eval_##n(cpu, IMM, AI))
+#define CASE_E_i_i(n)             CASE(n, r->i = eval_##n(cpu, IMM, AI))
+#define CASE_E_i_v(n)             CASE(n, r->v = eval_##n(cpu, IMM, AI))
+#define CASE_E_ii_(n)             CASE(n, eval_##n(cpu, IMM, AI, BI))
+#define CASE_E_iv_(n)             CASE(n, eval_##n(cpu, IMM, AI, BV))
+#define CASE_E_ii_i(n)            CASE(n, r->i = eval_##n(cpu, IMM, AI, BI))
+#define CASE_E_iv_i(n)            CASE(n, r->i = eval_##n(cpu, IMM, AI, BV))
+#define CASE_E_iii_i(n)           CASE(n, r->i = eval_##n(cpu, IMM, AI, BI, CI))
+#define CASE_E_ivv_v(n)           CASE(n, r->v = eval_##n(cpu, IMM, AI, BV, CV))
 
 #define ROW(kind, name) CASE_##kind(name)
 #include <xemu/ir_rows.h>

@@ -1,6 +1,7 @@
 /* fork, vfork, clone, clone3: which of them becomes a thread, a child in shared memory, or a copy. */
 #include <xemu/exit.h>
 #include <xemu/fault.h>
+#include <xemu/sanitizer.h>
 
 #include <errno.h>
 #include <sched.h>
@@ -116,6 +117,7 @@ struct borrowed {
     struct clone_args64 args;
     struct thread_block *block;  /* the child's stack */
     struct thread_block *lender; /* stack of a thread that was made to lend itself; else null */
+    struct sanitizer_stack parent_stack; /* filled when the child starts */
     struct report *report;       /* where the child or its lender tells how it went, if there is a lender */
 };
 struct report {
@@ -134,6 +136,7 @@ static int borrower_main(void *arg)
     struct borrowed *borrowed = arg;
     struct cpu *cpu = borrowed->cpu;
     this_cpu = cpu;
+    sanitizer_enter_stack(&borrowed->parent_stack);
     if (borrowed->args.flags & CLONE_CLEAR_SIGHAND)
         clear_sighand(cpu->task);
     if (borrowed->report)
@@ -153,9 +156,16 @@ static int64_t run_borrower(struct borrowed *borrowed)
         return -EINVAL;
     void *parent_tid = (void *)(uintptr_t)(flags & CLONE_PIDFD ? args->pidfd : args->parent_tid);
     void *child_tid = (void *)(uintptr_t)args->child_tid;
+    struct sanitizer_stack stack = {borrowed->block->stack, THREAD_STACK_SIZE};
+    sanitizer_leave_stack(&stack);
     int pid = clone(borrower_main, thread_block_top(borrowed->block),
                     (int)(flags | CLONE_VFORK | args->exit_signal), borrowed, parent_tid, NULL, child_tid);
-    return pid < 0 ? -errno : pid;
+    int error = errno;
+    if (pid < 0)
+        sanitizer_enter_stack(&borrowed->parent_stack);
+    sanitizer_leave_stack(&borrowed->parent_stack);
+    sanitizer_enter_stack(&stack);
+    return pid < 0 ? -error : pid;
 }
 
 static void free_borrowed(struct borrowed *borrowed)

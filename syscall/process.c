@@ -17,7 +17,6 @@
 
 #include "abi.h"
 #include "handlers.h"
-#include "strace.h"
 #include "task.h"
 
 struct guest_image guest_image;
@@ -193,7 +192,6 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     guest_brk_init(image->brk_start);
     self_exe_adopt();
     exec_adopt_program();
-    strace_init();
     signal_thread_init(main_altstack(HOST_ALTSTACK_SIZE), HOST_ALTSTACK_SIZE);
     signal_init(task);
 }

@@ -16,7 +16,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "strace.h"
 #include "task.h"
 
 static const int sync_signals[5] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,

@@ -2,25 +2,11 @@
 #include "strace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "task.h"
-
-static int file = -1; /* of --strace=FILE; -1: the log */
-
-void strace_init(void)
-{
-    if (!options.strace || !options.strace_file)
-        return;
-    int fd = open(options.strace_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0)
-        die(1, "%s: %s", options.strace_file, strerror(errno));
-    file = own_fd(fd);
-}
 
 void line_add(struct line *line, const char *format, ...)
 {
@@ -36,10 +22,7 @@ void line_add(struct line *line, const char *format, ...)
 /* One write per line, so that lines of several processes don't mix. */
 static void emit(const struct line *line)
 {
-    if (file < 0)
-        log_printf("%s", line->text);
-    else
-        host_raw(SYS_write, (uint64_t)file, (uint64_t)line->text, line->length, 0);
+    host_raw(SYS_write, (uint64_t)log_strace_fd(), (uint64_t)line->text, line->length, 0);
 }
 
 static void begin(struct line *line)

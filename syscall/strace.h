@@ -14,8 +14,6 @@ struct syscall_row;
 
 static inline bool strace_on(void) { return __builtin_expect(options.strace, 0) || log_on(LOG_STRACE); }
 
-void strace_init(void);
-
 /* A call that may not come back, or only later, shows on entry; the others are written when they are done. */
 void strace_enter(const struct syscall_row *row, const uint64_t args[6]);
 void strace_leave(const struct syscall_row *row, uint64_t number, const uint64_t args[6], int64_t result);

@@ -4,6 +4,7 @@
 #include <xemu/guestmem.h>
 #include <xemu/interp.h>
 #include <xemu/jit.h>
+#include <xemu/sanitizer.h>
 
 #include <errno.h>
 #include <sched.h>
@@ -18,8 +19,7 @@
 #include "handlers.h"
 #include "task.h"
 
-/* Host stacks hold xemu's frames only: the guest's stack is guest memory. Untouched pages cost nothing. */
-enum { GUARD_SIZE = 4096, STACK_SIZE = 256 * 1024 };
+enum { GUARD_SIZE = 4096 };
 
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int living = 1; /* guest threads of this process; a vfork child counts nothing */
@@ -72,7 +72,7 @@ static bool thread_is_gone(int tid)
 
 static struct thread_block *block_map(void)
 {
-    size_t total = GUARD_SIZE + STACK_SIZE + HOST_ALTSTACK_SIZE;
+    size_t total = GUARD_SIZE + THREAD_STACK_SIZE + HOST_ALTSTACK_SIZE;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
     struct thread_block *block = calloc(1, sizeof *block);
     char *at = block ? mmap(NULL, total, PROT_READ | PROT_WRITE, flags, -1, 0) : MAP_FAILED;
@@ -83,13 +83,9 @@ static struct thread_block *block_map(void)
     mprotect(at, GUARD_SIZE, PROT_NONE);
     block->base = at;
     block->stack = at + GUARD_SIZE;
-    block->altstack = at + GUARD_SIZE + STACK_SIZE;
+    block->altstack = at + GUARD_SIZE + THREAD_STACK_SIZE;
     return block;
 }
-
-/* Only there when xemu is built with AddressSanitizer, which must forget frames that were left without a
- * return. */
-__attribute__((weak)) void __asan_unpoison_memory_region(const volatile void *at, size_t size);
 
 struct thread_block *thread_block_get(void)
 {
@@ -104,8 +100,7 @@ struct thread_block *thread_block_get(void)
     if (block) {
         block->left = false;
         block->tid = 0;
-        if (__asan_unpoison_memory_region)
-            __asan_unpoison_memory_region(block->stack, STACK_SIZE + HOST_ALTSTACK_SIZE);
+        sanitizer_forget_frames(block->stack, THREAD_STACK_SIZE + HOST_ALTSTACK_SIZE);
     }
     pthread_mutex_unlock(&blocks_lock);
     return block;
@@ -119,11 +114,12 @@ void thread_block_put(struct thread_block *block, int tid)
     pthread_mutex_unlock(&blocks_lock);
 }
 
-void *thread_block_top(struct thread_block *block) { return (char *)block->stack + STACK_SIZE; }
+void *thread_block_top(struct thread_block *block) { return (char *)block->stack + THREAD_STACK_SIZE; }
 
 static void block_unmap(struct thread_block *block)
 {
-    munmap(block->base, GUARD_SIZE + STACK_SIZE + HOST_ALTSTACK_SIZE);
+    sanitizer_forget_frames(block->stack, THREAD_STACK_SIZE + HOST_ALTSTACK_SIZE);
+    munmap(block->base, GUARD_SIZE + THREAD_STACK_SIZE + HOST_ALTSTACK_SIZE);
     free(block);
 }
 
@@ -211,7 +207,7 @@ int thread_start(struct thread_block *block, void *(*main)(void *), void *arg)
     pthread_attr_t attr;
     pthread_t thread;
     pthread_attr_init(&attr);
-    pthread_attr_setstack(&attr, block->stack, STACK_SIZE);
+    pthread_attr_setstack(&attr, block->stack, THREAD_STACK_SIZE);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     int error = pthread_create(&thread, &attr, main, arg);
     pthread_attr_destroy(&attr);

@@ -83,7 +83,8 @@ union ir_data {
     union vec v;
 };
 
-/* Each row of ir_ops.def as a function of up to three operands: *r = op(*a, *b, *c). */
+/* Each row of ir_ops.def as a function of up to three operands: *r = op(*a, *b, *c). Integer operands need to be
+ * aligned to 8 bytes only. */
 typedef void ir_function(struct cpu *cpu, const struct ir_insn *insn, const union ir_data *a, const union ir_data *b,
                          const union ir_data *c, union ir_data *r);
 extern ir_function *const ir_functions[IR_const];
