@@ -110,7 +110,7 @@ void take_fixed(struct lower *l, unsigned reg)
     l->busy |= (uint16_t)(1u << reg);
 }
 
-void bind(struct lower *l, unsigned v, unsigned reg)
+void bind_value(struct lower *l, unsigned v, unsigned reg)
 {
     release_reg(l, reg);
     l->in_reg[reg] = (int16_t)v;
@@ -154,7 +154,7 @@ unsigned use_reg(struct lower *l, unsigned v)
     if (reg == NONE) {
         reg = (int)take_temp(l);
         load_into(l, (unsigned)reg, v);
-        bind(l, v, (unsigned)reg);
+        bind_value(l, v, (unsigned)reg);
     }
     l->busy |= (uint16_t)(1u << reg);
     return (unsigned)reg;
@@ -189,7 +189,7 @@ static void leave_home(struct lower *l, unsigned r, enum ir_type type)
             } else {
                 unsigned reg = take_temp(l);
                 load_into(l, reg, v);
-                bind(l, v, reg);
+                bind_value(l, v, reg);
             }
         }
         w->home = NONE;
@@ -200,7 +200,7 @@ static void leave_home(struct lower *l, unsigned r, enum ir_type type)
 static unsigned result_reg(struct lower *l)
 {
     unsigned reg = take_temp(l);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
     return reg;
 }
 
@@ -209,7 +209,7 @@ static unsigned result_from(struct lower *l, unsigned v)
 {
     int own = l->w[v].reg;
     if (own != NONE && l->w[v].last <= l->now && !is_const(l, v)) {
-        bind(l, l->now, (unsigned)own);
+        bind_value(l, l->now, (unsigned)own);
         l->w[v].reg = NONE;
         l->busy |= (uint16_t)(1u << own);
         return (unsigned)own;
@@ -218,7 +218,7 @@ static unsigned result_from(struct lower *l, unsigned v)
         l->busy |= (uint16_t)(1u << own);
     unsigned reg = take_temp(l);
     load_into(l, reg, v);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
     return reg;
 }
 
@@ -245,7 +245,7 @@ static void capture_flags(struct lower *l, bool invert_carry)
         emit_bytes(&l->e, 1, 0xf5); /* cmc */
     emit_bytes(&l->e, 1, 0x9f);     /* lahf */
     emit_setcc(&l->e, CC_O, RAX);
-    bind(l, l->now, RAX);
+    bind_value(l, l->now, RAX);
 }
 
 /* Sets EFLAGS as the origin of the flags did. */
@@ -485,7 +485,7 @@ static void call_function(struct lower *l, const struct ir_insn *insn)
     if (insn->op == IR_fcmp) { /* flags in the architecture's format */
         unsigned reg = packed_flags(l, l->now);
         l->w[l->now].slot = NONE;
-        bind(l, l->now, reg);
+        bind_value(l, l->now, reg);
     }
 }
 
@@ -538,7 +538,7 @@ static void lower_shift(struct lower *l, const struct ir_insn *insn, enum x86_sh
             unsigned reg = take_temp(l);
             emit_rr(&l->e, X86_MOV, 64, reg, RCX);
             l->in_reg[RCX] = NONE;
-            bind(l, a, reg);
+            bind_value(l, a, reg);
         }
         evict(l, RCX);
         l->busy |= 1u << RCX;
@@ -549,7 +549,7 @@ static void lower_shift(struct lower *l, const struct ir_insn *insn, enum x86_sh
     emit_shift_cl(&l->e, shift, insn->w, reg);
     if (l->in_reg[RCX] != (int)b)
         release_reg(l, RCX);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 static void lower_extend(struct lower *l, const struct ir_insn *insn, enum x86_op op, unsigned w)
@@ -592,7 +592,7 @@ static void lower_insert(struct lower *l, const struct ir_insn *insn)
         if (lsb)
             emit_shift_imm(&l->e, SHIFT_ROL, w, reg, lsb);
     }
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 static void lower_extr(struct lower *l, const struct ir_insn *insn)
@@ -606,7 +606,7 @@ static void lower_extr(struct lower *l, const struct ir_insn *insn)
         emit_shrd_imm(&l->e, insn->w, reg, high, (unsigned)insn->imm);
     else if (insn->w == 32)
         emit_rr(&l->e, X86_MOV, 32, reg, reg);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 static void lower_mulh(struct lower *l, const struct ir_insn *insn, enum x86_unary op)
@@ -630,7 +630,7 @@ static void lower_mulh(struct lower *l, const struct ir_insn *insn, enum x86_una
     }
     evict(l, RDX);
     emit_unary(&l->e, op, 64, b);
-    bind(l, l->now, RDX);
+    bind_value(l, l->now, RDX);
 }
 
 /* Truth of a comparison as a value. */
@@ -639,7 +639,7 @@ static void put_truth(struct lower *l, enum x86_cc cc)
     unsigned reg = take_temp(l);
     emit_setcc(&l->e, cc, reg);
     emit_rr(&l->e, X86_MOVZX8, 32, reg, reg);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 static void lower_compare(struct lower *l, const struct ir_insn *insn, enum x86_cc cc)
@@ -664,7 +664,7 @@ static void lower_adc(struct lower *l, const struct ir_insn *insn, bool flags)
     if (flags)
         capture_flags(l, false);
     else
-        bind(l, l->now, reg);
+        bind_value(l, l->now, reg);
 }
 
 static void lower_select(struct lower *l, const struct ir_insn *insn)
@@ -684,7 +684,7 @@ static void lower_select(struct lower *l, const struct ir_insn *insn)
     }
     enum x86_cc cc = emit_truth(l, c);
     emit_cmov(&l->e, cc, packed ? 32 : insn->w, reg, yes);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 /* --- memory ------------------------------------------------------------------------------------------- */
@@ -714,7 +714,7 @@ static void lower_load(struct lower *l, const struct ir_insn *insn)
     unsigned reg = take_temp(l);
     note_fault_site(l);
     emit_rm(&l->e, ops[insn->imm], insn->imm == 3 ? 64 : 32, reg, mem);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 static void lower_store(struct lower *l, const struct ir_insn *insn)

@@ -61,7 +61,7 @@ static inline struct x86_mem slot_mem(int slot) { return x86_at(RSP, slot * 16);
 int take_slot(struct lower *l);
 unsigned take_temp(struct lower *l);
 void take_fixed(struct lower *l, unsigned reg);
-void bind(struct lower *l, unsigned v, unsigned reg);
+void bind_value(struct lower *l, unsigned v, unsigned reg);
 unsigned use_reg(struct lower *l, unsigned v);
 struct x86_mem vector_memory(const struct lower *l, unsigned v);
 

@@ -30,7 +30,7 @@ static void lower_lane_to_int(struct lower *l, const struct ir_insn *insn)
     struct x86_mem from = plus(vector_memory(l, insn->arg[0]), (unsigned)insn->imm << insn->esz);
     unsigned reg = take_temp(l);
     emit_rm(&l->e, load_ops[insn->esz], width_of(insn->esz), reg, from);
-    bind(l, l->now, reg);
+    bind_value(l, l->now, reg);
 }
 
 static void lower_int_to_lane(struct lower *l, const struct ir_insn *insn)
@@ -478,7 +478,7 @@ static bool lower_to_int(struct lower *l, const struct ir_insn *insn)
     op.cold->jumps[1] = emit_jcc(&l->e, CC_O);
     op.cold->reg = (int16_t)op.temp;
     op.cold->back = l->e.at;
-    bind(l, l->now, op.temp);
+    bind_value(l, l->now, op.temp);
     return true;
 }
 
@@ -513,7 +513,7 @@ static bool lower_fcmp(struct lower *l, const struct ir_insn *insn)
     op.cold->reg = (int16_t)flags;
     op.cold->packs = true;
     op.cold->back = l->e.at;
-    bind(l, l->now, flags);
+    bind_value(l, l->now, flags);
     return true;
 }
 
