@@ -105,7 +105,7 @@ Test(emit, forms_of_their_own)
     call;                                              \
     expect(code, (size_t)(e.at - code), text)
     EMITS("mov r11d, 0x12345678", emit_mov_imm(&e, R11, 0x12345678));
-    EMITS("mov rax, 0xffffffffffffff00", emit_mov_imm(&e, RAX, (uint64_t)-256));
+    EMITS("mov rax, -0x100", emit_mov_imm(&e, RAX, (uint64_t)-256));
     EMITS("movabs r8, 0x123456789abcdef0", emit_mov_imm(&e, R8, 0x123456789abcdef0));
     EMITS("add r12, 0x7f", emit_ri(&e, X86_ADD, 64, R12, 127));
     EMITS("cmp ecx, 0x80", emit_ri(&e, X86_CMP, 32, RCX, 128));
