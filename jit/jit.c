@@ -49,12 +49,14 @@ static void flush(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
     cpu->jit_generation = atomic_load_explicit(&code_generation, memory_order_acquire);
+    if (jit->block_count) { /* else all is as new: zero */
+        memset(jit->hash, 0, sizeof jit->hash);
+        memset(jit->table, 0, sizeof jit->table);
+    }
+    jit->table[0].pc = NO_PC; /* pc 0 belongs here; no other entry can be asked for it */
     jit->buffer.at = jit->first;
     jit->buffer.site_count = 0;
     jit->block_count = 0;
-    memset(jit->hash, 0, sizeof jit->hash);
-    for (unsigned i = 0; i < JIT_TABLE_ENTRIES; i++)
-        jit->table[i].pc = NO_PC;
 }
 
 static void *reserve(size_t bytes, int prot)
