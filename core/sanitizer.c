@@ -1,13 +1,20 @@
-/* Settings for MODE=asan and what it must be told; other builds have no use for this. */
+/* Settings for MODE=asan and MODE=tsan, and what they must be told; other builds have no use for this. */
 #include <xemu/sanitizer.h>
 
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
 
 /* What a program holds when it ends is no leak, and a guest may end anywhere. Signals and their stacks are xemu's
  * own. */
 const char *__asan_default_options(void)
 {
     return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:use_sigaltstack=0";
+}
+
+/* A guest may fork with threads around and start others then. */
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:use_sigaltstack=0";
 }
 
 /* Null unless xemu is built with AddressSanitizer. */

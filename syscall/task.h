@@ -97,8 +97,14 @@ void sighand_drop(struct sighand *sighand);
 
 /* ---- processes and threads ---- */
 
-/* Host stacks hold xemu's frames only: the guest's stack is guest memory. Untouched pages cost nothing. */
-enum { HOST_ALTSTACK_SIZE = 64 * 1024, THREAD_STACK_SIZE = 256 * 1024 };
+/* Host stacks hold xemu's frames only: the guest's stack is guest memory. Untouched pages cost nothing. The
+ * thread sanitizer keeps its variables there as well. */
+#ifdef __SANITIZE_THREAD__
+enum { THREAD_STACK_SIZE = 4096 * 1024 };
+#else
+enum { THREAD_STACK_SIZE = 256 * 1024 };
+#endif
+enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
 
 /* Starts a host thread with a copy of *cpu that goes on as a new guest thread. The new tid, -errno or
  * RESULT_RESTART. */

@@ -267,10 +267,12 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
         return RESULT_RESTART;
     if (cpu->task->vfork_child)
         host_raw(SYS_exit, args[0], 0, 0, 0);
-    /* The last thread gives the process its status. The process's first thread stays in the kernel's books
-     * until then; its stack is never used again. Others end through the C library, which has things of theirs
-     * to free. */
-    if (--living == 0 || host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
+    /* The last thread gives the process its status and ends it, with host threads that aren't the guest's (lenders,
+     * a sanitizer's). The process's first thread stays in the kernel's books until then; its stack is never used
+     * again. Others end through the C library, which has things of theirs to free. */
+    if (--living == 0)
+        host_raw(SYS_exit_group, args[0], 0, 0, 0);
+    if (host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
         host_raw(SYS_exit, args[0], 0, 0, 0);
     longjmp(cpu->task->leave, 1);
 }
