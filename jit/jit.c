@@ -220,9 +220,10 @@ static struct jit_exit run_code(struct cpu *cpu, const void *code)
 
 enum exit_reason jit_run(struct cpu *cpu)
 {
+    static __thread bool denied; /* memory for the compiler */
     uint8_t *link = NULL; /* the jump that led out of compiled code, of the same generation */
 
-    if (!cpu->jit && !jit_new(cpu))
+    if (!cpu->jit && (denied || (denied = !jit_new(cpu))))
         return interp_run(cpu);
     while (!cpu->stop) {
         if (cpu->jit_generation != atomic_load_explicit(&code_generation, memory_order_acquire)) {

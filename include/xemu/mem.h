@@ -118,7 +118,7 @@ static inline void mem_barrier(unsigned crm)
 #define ZVA_BYTES 64
 void mem_zero_block(uint64_t addr);
 
-/* IC IVAU: the 64-byte line of addr. */
+/* IC IVAU: code at addr, or at another mapping of the same memory, has changed. */
 void mem_code_changed(struct cpu *cpu, uint64_t addr);
 
 /* MRS and MSR of a register that sysreg_known() accepts; reg is op0:op1:CRn:CRm:op2. */
