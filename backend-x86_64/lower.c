@@ -233,11 +233,6 @@ static void hold(struct lower *l, unsigned v)
 
 enum { PACKED_N = 0x8000, PACKED_Z = 0x4000, PACKED_C = 0x100, PACKED_V = 1 };
 
-static uint32_t pack(uint32_t nzcv)
-{
-    return (nzcv >> 16 & 0xc000) | (nzcv >> 21 & 0x100) | (nzcv >> 28 & 1);
-}
-
 /* EFLAGS into RAX, as the value of the operation. */
 static void capture_flags(struct lower *l, bool invert_carry)
 {
@@ -383,7 +378,7 @@ static unsigned packed_flags(struct lower *l, unsigned v)
     unsigned to, t;
     if (is_const(l, v)) {
         to = take_temp(l);
-        emit_mov_imm(&l->e, to, pack((uint32_t)insn_at(l, v)->imm));
+        emit_mov_imm(&l->e, to, jit_pack_flags((uint32_t)insn_at(l, v)->imm));
         return to;
     }
     unsigned from = use_reg(l, v);
@@ -1091,12 +1086,6 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
 
 /* --- before: who needs what until when ---------------------------------------------------------------- */
 
-static bool makes_flags(enum ir_op op)
-{
-    return op == IR_get_nzcv || op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_adc || op == IR_nzcv_logic ||
-           op == IR_fcmp;
-}
-
 /* v and everything that its users compute instead of it are needed by operation `user`. */
 static void needed_by(struct lower *l, unsigned v, unsigned user)
 {
@@ -1140,7 +1129,7 @@ static void analyse(struct lower *l)
     const struct ir_block *block = l->block;
     for (unsigned v = 0; v < block->count; v++) {
         const struct ir_insn *insn = &block->insns[v];
-        bool flags = makes_flags(insn->op) ||
+        bool flags = jit_makes_flags(insn->op) ||
                      (insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed));
         l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .packed = flags,
                                  .folded = is_truth(insn->op) || is_foldable_address(l, insn)};

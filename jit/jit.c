@@ -189,29 +189,18 @@ static enum exit_reason repeat_instruction(struct cpu *cpu)
     return ir_eval(cpu, cpu->jit->ir);
 }
 
-/* ORDER nzcv: backend-x86_64/lower.c has the format of cpu->flags */
-static uint32_t flags_of_nzcv(uint32_t nzcv)
-{
-    return (nzcv >> 16 & 0xc000) | (nzcv >> 21 & 0x100) | (nzcv >> 28 & 1);
-}
-
-static uint32_t nzcv_of_flags(uint32_t flags)
-{
-    return (flags & 0xc000) << 16 | (flags & 0x100) << 21 | (flags & 1) << 28;
-}
-
 /* After compiled code, also when a function that it called left by the recovery point. */
 void jit_leave(struct cpu *cpu)
 {
     if (cpu->jit && cpu->jit->running) {
         cpu->jit->running = false;
-        cpu->nzcv = nzcv_of_flags(cpu->flags);
+        cpu->nzcv = jit_unpack_flags(cpu->flags);
     }
 }
 
 static struct jit_exit run_code(struct cpu *cpu, const void *code)
 {
-    cpu->flags = flags_of_nzcv(cpu->nzcv);
+    cpu->flags = jit_pack_flags(cpu->nzcv);
     cpu->jit->running = true;
     struct jit_exit left = cpu->jit->entry(cpu, code);
     jit_leave(cpu);

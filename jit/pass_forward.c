@@ -7,6 +7,8 @@
  */
 #include "passes.h"
 
+#include <xemu/jit.h>
+
 enum { UNKNOWN = UINT16_MAX };
 
 /* Which value a guest register holds at this point of the block. */
@@ -34,19 +36,9 @@ static uint16_t *place_of(struct contents *now, const struct ir_insn *insn)
 static bool is_flags(const struct ir_block *block, unsigned value)
 {
     const struct ir_insn *insn = &block->insns[value];
-    switch (insn->op) {
-    case IR_nzcv_add:
-    case IR_nzcv_sub:
-    case IR_nzcv_adc:
-    case IR_nzcv_logic:
-    case IR_fcmp:
-    case IR_get_nzcv:
-        return true;
-    case IR_select:
+    if (insn->op == IR_select)
         return is_flags(block, insn->arg[0]) || is_flags(block, insn->arg[1]);
-    default:
-        return false;
-    }
+    return jit_makes_flags(insn->op);
 }
 
 /* Whether what the operation puts can stand for what is read later: a number put where flags are, and flags put

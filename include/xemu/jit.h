@@ -53,6 +53,25 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
 /* Points the jump with this displacement at code. */
 void backend_link(uint8_t *displacement, const void *code);
 
+/* NZCV in the host's format, as LAHF and SETO give it: N bit 15, Z 14, C 8, V 0; and back. */
+static inline uint32_t jit_pack_flags(uint32_t nzcv)
+{
+    return (nzcv >> 16 & 0xc000) | (nzcv >> 21 & 0x100) | (nzcv >> 28 & 1);
+}
+
+static inline uint32_t jit_unpack_flags(uint32_t flags)
+{
+    return (flags & 0xc000) << 16 | (flags & 0x100) << 21 | (flags & 1) << 28;
+}
+
+/* Whether the operation's result is flags, which compiled code keeps in the host's format. A select of flags is one,
+ * too: its operands tell. */
+static inline bool jit_makes_flags(enum ir_op op)
+{
+    return op == IR_get_nzcv || op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_adc || op == IR_nzcv_logic ||
+           op == IR_fcmp;
+}
+
 /* Entries of cpu->jit_table, a power of two of them: the block at pc is in entry (pc >> 2) & (entries - 1). */
 enum { JIT_TABLE_ENTRIES = 1 << 14 };
 struct jit_table_entry {
