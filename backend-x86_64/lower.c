@@ -1,7 +1,7 @@
 /* From IR to x86-64: one pass over a block, with registers allocated on the way.
  *
  * Host registers: RBP is cpu + CPU_BIAS, so that x0..x30 and SP have one-byte displacements; the pinned guest
- * registers live in callee-saved registers (pins[]); RSP is the frame with a slot for each value that is spilled;
+ * registers live in callee-saved registers (pins[]); cpu->spill has a slot for each value that is spilled;
  * the others hold values. The guest's state is always complete: what isn't pinned is in *cpu, so a fault needs only
  * the pinned registers and the pc.
  *
@@ -13,15 +13,10 @@
 
 #include <string.h>
 
-static const struct {
-    uint8_t guest, host;
-} pins[] = {{0, RBX}, {1, R12}, {2, R13}, {19, R14}, {31, R15}};
-enum { PINS = sizeof pins / sizeof *pins };
+const struct pin pins[PINS] = {{0, RBX}, {1, R12}, {2, R13}, {19, R14}, {31, R15}};
 
 static const uint8_t temps[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
 enum { TEMPS = sizeof temps };
-
-static struct x86_mem x_mem(unsigned r) { return x86_at(RBP, (int32_t)(offsetof(struct cpu, x) + 8 * r) - CPU_BIAS); }
 
 static int pin_of(unsigned guest)
 {
@@ -43,7 +38,7 @@ static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
 
 int take_slot(struct lower *l)
 {
-    for (int s = 3; s < SLOTS; s++) /* the first ones pass constants to functions */
+    for (int s = 3; s < CPU_SPILLS; s++) /* the first ones pass constants to functions */
         if (!l->slot_used[s]) {
             l->slot_used[s] = true;
             return s;
@@ -838,63 +833,6 @@ static void lower_put_nzcv(struct lower *l, const struct ir_insn *insn)
     emit_rm(&l->e, X86_STORE, 32, reg, CPU_FIELD(flags));
 }
 
-/* --- leaving ------------------------------------------------------------------------------------------ */
-
-static void store_pc(struct lower *l, uint64_t pc)
-{
-    if (fits32((int64_t)pc)) {
-        emit_store_imm(&l->e, 64, CPU_FIELD(pc), (int32_t)pc);
-    } else {
-        emit_mov_imm(&l->e, RAX, pc);
-        emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(pc));
-    }
-}
-
-static void leave(struct lower *l, enum exit_reason reason, const uint8_t *link)
-{
-    emit_mov_imm(&l->e, RDX, (uint64_t)link);
-    emit_mov_imm(&l->e, RAX, reason);
-    emit_jmp_to(&l->e, l->buffer->exit);
-}
-
-/* A jump to the block at target: at first to code right behind it that asks for the block and for the link. */
-static void lower_branch(struct lower *l, uint64_t target)
-{
-    uint8_t *link = emit_jmp(&l->e);
-    if (!l->e.full)
-        emit_patch(link, l->e.at);
-    store_pc(l, target);
-    leave(l, EXIT_BRANCH, link);
-}
-
-static void lower_jump(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned pc = use_reg(l, insn->arg[0]);
-    emit_rm(&l->e, X86_STORE, 64, pc, CPU_FIELD(pc));
-    unsigned index = take_temp(l), table = take_temp(l);
-    emit_rm(&l->e, X86_MOV, 64, table, CPU_FIELD(jit_table));
-    emit_rr(&l->e, X86_MOV, 32, index, pc);
-    emit_shift_imm(&l->e, SHIFT_SHR, 32, index, 2);
-    emit_ri(&l->e, X86_AND, 32, index, JIT_TABLE_ENTRIES - 1);
-    emit_shift_imm(&l->e, SHIFT_SHL, 32, index, 4);
-    emit_rr(&l->e, X86_ADD, 64, index, table);
-    emit_rm(&l->e, X86_CMP, 64, pc, x86_at(index, offsetof(struct jit_table_entry, pc)));
-    uint8_t *miss = emit_jcc(&l->e, CC_NE);
-    emit_rm(&l->e, X86_MOV, 64, index, x86_at(index, offsetof(struct jit_table_entry, code)));
-    emit_jmp_reg(&l->e, index);
-    if (!l->e.full)
-        emit_patch(miss, l->e.at);
-    leave(l, EXIT_BRANCH, NULL);
-}
-
-static void lower_stop(struct lower *l, const struct ir_insn *insn)
-{
-    enum exit_reason reason = (enum exit_reason)(insn->imm & 0xff);
-    emit_store_imm(&l->e, 32, CPU_FIELD(exit_imm), (int32_t)(insn->imm >> 8));
-    store_pc(l, reason == EXIT_CODE ? l->pc + 4 : l->pc);
-    leave(l, reason, NULL);
-}
-
 /* --- one operation ------------------------------------------------------------------------------------ */
 
 static void lower_flags(struct lower *l, const struct ir_insn *insn)
@@ -1148,22 +1086,6 @@ static void analyse(struct lower *l)
 
 /* --- blocks ------------------------------------------------------------------------------------------- */
 
-static void emit_poll(struct lower *l)
-{
-    emit_mi32(&l->e, X86_CMP, CPU_FIELD(stop), 0);
-    uint8_t *stopped = emit_jcc(&l->e, CC_NE);
-    emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(generation));
-    emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RAX, 0));
-    emit_rm(&l->e, X86_CMP, 64, RAX, CPU_FIELD(jit_generation));
-    uint8_t *fresh = emit_jcc(&l->e, CC_E);
-    if (!l->e.full)
-        emit_patch(stopped, l->e.at);
-    store_pc(l, l->block->pc);
-    leave(l, EXIT_BRANCH, NULL);
-    if (!l->e.full)
-        emit_patch(fresh, l->e.at);
-}
-
 /* NZCV in bits 31..28 of reg to the host's format, with nothing but reg and memory: N and Z, C, V. */
 static void emit_pack(struct lower *l, unsigned reg)
 {
@@ -1191,7 +1113,7 @@ static void emit_cold(struct lower *l, const struct cold *cold)
         if (cold->jumps[i] && !l->e.full)
             emit_patch(cold->jumps[i], l->e.at);
     for (int i = 0; i < TEMPS; i++)
-        emit_rm(&l->e, X86_STORE, 64, temps[i], x86_at(RSP, SAVE_AREA + 8 * i));
+        emit_rm(&l->e, X86_STORE, 64, temps[i], CPU_FIELD(saved[i]));
     for (unsigned i = 0; i < ir_ops[cold->insn->op].args; i++)
         emit_rm(&l->e, X86_LEA, 64, argument[i], cold->args[i]);
     emit_rm(&l->e, X86_LEA, 64, R9, cold->result);
@@ -1199,7 +1121,7 @@ static void emit_cold(struct lower *l, const struct cold *cold)
     emit_mov_imm(&l->e, RSI, (uint64_t)cold->insn);
     emit_call(&l->e, (const void *)ir_functions[cold->insn->op]);
     for (int i = 0; i < TEMPS; i++)
-        emit_rm(&l->e, X86_MOV, 64, temps[i], x86_at(RSP, SAVE_AREA + 8 * i));
+        emit_rm(&l->e, X86_MOV, 64, temps[i], CPU_FIELD(saved[i]));
     if (cold->reg != NONE)
         emit_rm(&l->e, X86_MOV, 64, (unsigned)cold->reg, cold->result);
     if (cold->packs) /* unordered (C, V), the common case of the rare ones, or any other: by shifts */
@@ -1272,40 +1194,4 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
     const void *code = buffer->at;
     buffer->at = l.e.at;
     return code;
-}
-
-void backend_link(uint8_t *displacement, const void *code) { emit_patch(displacement, code); }
-
-/* --- entry and exit ----------------------------------------------------------------------------------- */
-
-jit_entry *backend_stubs(struct code_buffer *buffer)
-{
-    static const uint8_t saved[] = {RBX, RBP, R12, R13, R14, R15};
-    struct emit e = {buffer->at, buffer->end, false};
-    jit_entry *entry;
-
-    *(void **)&entry = e.at;
-    for (unsigned i = 0; i < sizeof saved; i++) {
-        if (saved[i] >> 3)
-            emit_bytes(&e, 1, 0x41);
-        emit_bytes(&e, 1, 0x50 | (saved[i] & 7)); /* push */
-    }
-    emit_ri(&e, X86_SUB, 64, RSP, FRAME);
-    emit_rm(&e, X86_LEA, 64, RBP, x86_at(RDI, CPU_BIAS));
-    for (int i = 0; i < PINS; i++)
-        emit_rm(&e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
-    emit_jmp_reg(&e, RSI);
-
-    buffer->exit = e.at;
-    for (int i = 0; i < PINS; i++)
-        emit_rm(&e, X86_STORE, 64, pins[i].host, x_mem(pins[i].guest));
-    emit_ri(&e, X86_ADD, 64, RSP, FRAME);
-    for (unsigned i = sizeof saved; i-- > 0;) {
-        if (saved[i] >> 3)
-            emit_bytes(&e, 1, 0x41);
-        emit_bytes(&e, 1, 0x58 | (saved[i] & 7)); /* pop */
-    }
-    emit_bytes(&e, 1, 0xc3); /* ret */
-    buffer->at = e.at;
-    return entry;
 }

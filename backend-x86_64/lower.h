@@ -9,13 +9,19 @@
 
 #include <stddef.h>
 
-enum { CPU_BIAS = 128, SLOTS = 96, SAVE_AREA = SLOTS * 16, FRAME = SAVE_AREA + 9 * 8 + 16, MAX_VALUES = 1024, NONE = -1 };
-_Static_assert(FRAME % 16 == 8, "calls find the stack aligned");
+enum { CPU_BIAS = 128, FRAME = 8, MAX_VALUES = 1024, NONE = -1 };
+
+/* Guest registers that live in host registers while compiled code runs; 31 is SP. */
+struct pin {
+    uint8_t guest, host;
+};
+enum { PINS = 5 };
+extern const struct pin pins[PINS];
 
 /* Where a value is; several at once may be true. */
 struct where {
     int16_t reg;   /* a temporary, or NONE */
-    int16_t slot;  /* in the frame, or NONE */
+    int16_t slot;  /* in cpu->spill, or NONE */
     int16_t home;  /* guest register (of its type) that holds the same value, or NONE */
     bool packed;   /* flags in the host's format */
     bool folded;   /* never computed: a condition or an address that its users compute */
@@ -41,7 +47,7 @@ struct lower {
     uint64_t pc;               /* of the guest's instruction */
     uint16_t busy;             /* temporaries that may not be evicted at the moment, by register number */
     int16_t in_reg[16];        /* value in each temporary, or NONE */
-    bool slot_used[SLOTS];
+    bool slot_used[CPU_SPILLS];
     struct where w[MAX_VALUES];
     struct cold colds[128];
     unsigned cold_count;
@@ -51,11 +57,18 @@ struct lower {
 #define CPU_FIELD(member) x86_at(RBP, (int32_t)offsetof(struct cpu, member) - CPU_BIAS)
 
 static inline const struct ir_insn *insn_at(const struct lower *l, unsigned v) { return &l->block->insns[v]; }
+static inline struct x86_mem x_mem(unsigned r)
+{
+    return x86_at(RBP, (int32_t)(offsetof(struct cpu, x) + 8 * r) - CPU_BIAS);
+}
 static inline struct x86_mem v_mem(unsigned r)
 {
     return x86_at(RBP, (int32_t)(offsetof(struct cpu, v) + 16 * r) - CPU_BIAS);
 }
-static inline struct x86_mem slot_mem(int slot) { return x86_at(RSP, slot * 16); }
+static inline struct x86_mem slot_mem(int slot)
+{
+    return x86_at(RBP, (int32_t)offsetof(struct cpu, spill) - CPU_BIAS + slot * 16);
+}
 
 /* lower.c */
 int take_slot(struct lower *l);
@@ -67,6 +80,12 @@ struct x86_mem vector_memory(const struct lower *l, unsigned v);
 
 /* Where the result of the current operation, a vector, goes: its home if put_vreg follows, else a slot. */
 struct x86_mem vector_destination(struct lower *l);
+
+/* control.c */
+void emit_poll(struct lower *l);
+void lower_branch(struct lower *l, uint64_t target);
+void lower_jump(struct lower *l, const struct ir_insn *insn);
+void lower_stop(struct lower *l, const struct ir_insn *insn);
 
 /* lower_vector.c: true if it made code for the operation. */
 bool lower_vector(struct lower *l, const struct ir_insn *insn);

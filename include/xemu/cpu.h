@@ -61,6 +61,8 @@ struct task;  /* the guest's kernel view of this thread: include/xemu/sys.h */
 struct jit;    /* the compiled code of this thread */
 struct interp; /* the interpreter's decoded-instruction cache of this thread */
 
+enum { CPU_SPILLS = 96 };
+
 struct cpu {
     uint64_t x[32]; /* x[31] is SP: only the *_sp accessors touch it */
     uint64_t pc;    /* precise whenever an engine has returned */
@@ -86,6 +88,9 @@ struct cpu {
     uint64_t jit_generation;            /* ...the one that it was made for */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
     uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
+
+    uint64_t saved[16];    /* compiled code's registers around a rare case */
+    union vec spill[CPU_SPILLS]; /* values of compiled code that have no register */
 };
 
 #define EXCL_NONE UINT64_MAX
