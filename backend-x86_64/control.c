@@ -1,9 +1,11 @@
 /* Control: how a block begins and ends, how it reaches other blocks, and the way into and out of compiled code. */
 #include "lower.h"
 
+enum { FRAME = 8 }; /* aligns the stack for calls */
+
 /* --- leaving ------------------------------------------------------------------------------------------ */
 
-static void store_pc(struct lower *l, uint64_t pc)
+void store_pc(struct lower *l, uint64_t pc)
 {
     if (pc == (uint64_t)(int32_t)pc) {
         emit_store_imm(&l->e, 64, CPU_FIELD(pc), (int32_t)pc);
@@ -13,7 +15,7 @@ static void store_pc(struct lower *l, uint64_t pc)
     }
 }
 
-static void leave(struct lower *l, enum exit_reason reason, const uint8_t *link)
+void leave(struct lower *l, enum exit_reason reason, const uint8_t *link)
 {
     emit_mov_imm(&l->e, RDX, (uint64_t)link);
     emit_mov_imm(&l->e, RAX, reason);
@@ -32,7 +34,7 @@ void lower_branch(struct lower *l, uint64_t target)
 
 void lower_jump(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned pc = use_reg(l, insn->arg[0]);
+    unsigned pc = use(l, insn->arg[0]);
     emit_rm(&l->e, X86_STORE, 64, pc, CPU_FIELD(pc));
     unsigned index = take_temp(l), table = take_temp(l);
     emit_rm(&l->e, X86_MOV, 64, table, CPU_FIELD(jit_table));
@@ -81,7 +83,7 @@ void backend_link(uint8_t *displacement, const void *code) { emit_patch(displace
 jit_entry *backend_stubs(struct code_buffer *buffer)
 {
     static const uint8_t saved[] = {RBX, RBP, R12, R13, R14, R15};
-    struct emit e = {buffer->at, buffer->end, false};
+    struct emit e = {.at = buffer->at, .end = buffer->end, .level = (uint8_t)host.level};
     jit_entry *entry;
 
     *(void **)&entry = e.at;
@@ -92,13 +94,11 @@ jit_entry *backend_stubs(struct code_buffer *buffer)
     }
     emit_ri(&e, X86_SUB, 64, RSP, FRAME);
     emit_rm(&e, X86_LEA, 64, RBP, x86_at(RDI, CPU_BIAS));
-    for (int i = 0; i < PINS; i++)
-        emit_rm(&e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
+    emit_load_state(&e);
     emit_jmp_reg(&e, RSI);
 
     buffer->exit = e.at;
-    for (int i = 0; i < PINS; i++)
-        emit_rm(&e, X86_STORE, 64, pins[i].host, x_mem(pins[i].guest));
+    emit_save_state(&e);
     emit_ri(&e, X86_ADD, 64, RSP, FRAME);
     for (unsigned i = sizeof saved; i-- > 0;) {
         if (saved[i] >> 3)
@@ -106,6 +106,7 @@ jit_entry *backend_stubs(struct code_buffer *buffer)
         emit_bytes(&e, 1, 0x58 | (saved[i] & 7)); /* pop */
     }
     emit_bytes(&e, 1, 0xc3); /* ret */
+    buffer->call = emit_call_stub(&e);
     buffer->at = e.at;
     return entry;
 }

@@ -11,6 +11,7 @@
 #include <xemu/mem.h>
 #include <xemu/trace.h>
 
+#include <immintrin.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -22,7 +23,6 @@ enum {
     MAX_BLOCKS = 1 << 18,
     HASH_SIZE = 1 << 14,
     MAX_BLOCK = 32,   /* guest instructions */
-    JIT_REPEAT = 100, /* reason: an address that the host cannot use as it is; for this file only */
 };
 
 struct jit_block {
@@ -89,6 +89,8 @@ static bool jit_new(struct cpu *cpu)
     jit->buffer.at = jit->buffer.start;
     jit->buffer.end = jit->buffer.start + CODE_BYTES;
     jit->buffer.site_capacity = MAX_SITES;
+    backend_init(4);
+    memcpy(cpu->constants, backend_constants(), sizeof cpu->constants);
     jit->entry = backend_stubs(&jit->buffer);
     jit->first = jit->buffer.at;
     cpu->jit_table = jit->table;
@@ -189,12 +191,24 @@ static enum exit_reason repeat_instruction(struct cpu *cpu)
     return ir_eval(cpu, cpu->jit->ir);
 }
 
+/* While compiled code runs, invalid operations trap, and IE tells of nothing else: what was raised before is noted in
+ * cpu->fpsr. */
+enum { MXCSR_IE = 1, MXCSR_IM = 0x80 };
+
+static void arm_traps(struct cpu *cpu)
+{
+    uint32_t csr = _mm_getcsr();
+    cpu->fpsr |= csr & MXCSR_IE;
+    _mm_setcsr(csr & ~(uint32_t)(MXCSR_IE | MXCSR_IM));
+}
+
 /* After compiled code, also when a function that it called left by the recovery point. */
 void jit_leave(struct cpu *cpu)
 {
     if (cpu->jit && cpu->jit->running) {
         cpu->jit->running = false;
         cpu->nzcv = jit_unpack_flags(cpu->flags);
+        _mm_setcsr(_mm_getcsr() | MXCSR_IM);
     }
 }
 
@@ -202,6 +216,7 @@ static struct jit_exit run_code(struct cpu *cpu, const void *code)
 {
     cpu->flags = jit_pack_flags(cpu->nzcv);
     cpu->jit->running = true;
+    arm_traps(cpu);
     struct jit_exit left = cpu->jit->entry(cpu, code);
     jit_leave(cpu);
     return left;
@@ -254,7 +269,7 @@ static const struct fault_site *find_site(const struct code_buffer *buffer, uint
     return low < buffer->site_count && buffer->sites[low].offset == offset ? &buffer->sites[low] : NULL;
 }
 
-bool jit_recover(struct cpu *cpu, void *context, bool not_canonical)
+bool jit_recover(struct cpu *cpu, void *context, bool repeat)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
     if (!cpu->jit || !cpu->jit->running)
@@ -263,8 +278,9 @@ bool jit_recover(struct cpu *cpu, void *context, bool not_canonical)
     if (!site)
         return false;
     cpu->pc = site->pc;
+    ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr &= ~(uint32_t)MXCSR_IE;
     regs[REG_RIP] = (greg_t)cpu->jit->buffer.exit;
-    regs[REG_RAX] = not_canonical ? JIT_REPEAT : EXIT_FAULT;
+    regs[REG_RAX] = repeat ? JIT_REPEAT : EXIT_FAULT;
     regs[REG_RDX] = 0;
     return true;
 }

@@ -14,14 +14,23 @@ void jit_free(struct cpu *cpu);
 
 /* For the signal handler: when *ucontext was interrupted in an access to guest memory by compiled code, makes it
  * go on at the exit, with cpu->pc at the guest's instruction, and returns true. cpu->fault is filled already.
- * not_canonical: the address cannot be used by the host as it is (a tagged pointer), the access is to be repeated
- * without its tag. */
-bool jit_recover(struct cpu *cpu, void *ucontext, bool not_canonical);
+ * repeat: what the host refuses the guest may do, the use of a tagged pointer or an invalid floating-point operation:
+ * the instruction is done by its functions. */
+bool jit_recover(struct cpu *cpu, void *ucontext, bool repeat);
 
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
 
 /* --- between jit/ and backend-x86_64/ ----------------------------------------------------------------- */
+
+/* A reason that jit/ handles itself: the instruction at cpu->pc has what compiled code lacks, an address that the host
+ * cannot use as it is or an invalid floating-point operation; it is to be done by its functions. */
+enum { JIT_REPEAT = 100 };
+
+/* Before backend_stubs(): finds out what the host CPU has. level: 2, 3 or 4, the most to be used. */
+void backend_init(unsigned level);
+/* What cpu->constants has to hold. */
+const union vec *backend_constants(void);
 
 /* What compiled code gives back; link is the displacement of the jump that led out, to be patched to the block at
  * cpu->pc, or null. */
@@ -36,6 +45,7 @@ struct code_buffer {
     struct fault_site *sites; /* ascending by offset */
     unsigned site_count, site_capacity;
     const void *exit;  /* common exit: struct jit_exit in RAX and RDX */
+    const void *call;  /* stub around the calls of functions */
 };
 
 struct fault_site {
