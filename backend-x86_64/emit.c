@@ -274,10 +274,3 @@ void emit_jmp_reg(struct emit *e, unsigned reg)
     byte(e, 0xff);
     modrm(e, 3, 4, reg);
 }
-
-void emit_call(struct emit *e, const void *target)
-{
-    emit_mov_imm(e, RAX, (uint64_t)target);
-    byte(e, 0xff);
-    modrm(e, 3, 2, RAX);
-}

@@ -80,7 +80,6 @@ uint8_t *emit_jmp(struct emit *e);
 void emit_jmp_to(struct emit *e, const void *target);
 void emit_jcc_to(struct emit *e, enum x86_cc cc, const void *target);
 void emit_jmp_reg(struct emit *e, unsigned reg);
-void emit_call(struct emit *e, const void *target); /* any distance; uses RAX */
 void emit_patch(uint8_t *displacement, const void *target);
 
 #endif

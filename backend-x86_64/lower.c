@@ -471,7 +471,7 @@ static void call_function(struct lower *l, const struct ir_insn *insn)
     /* The function reads the operation itself: a copy lies in front of the block's code. */
     emit_rm(&l->e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
     emit_mov_imm(&l->e, RSI, (uint64_t)insn);
-    emit_call(&l->e, (const void *)ir_functions[insn->op]);
+    call_c(l, (const void *)ir_functions[insn->op]);
     if (insn->op == IR_fcmp) { /* flags in the architecture's format */
         unsigned reg = packed_flags(l, l->now);
         l->w[l->now].slot = NONE;
@@ -1000,16 +1000,11 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         lower_store_vec(l, insn);
         break;
     case IR_branch:
-        lower_branch(l, (uint64_t)insn->imm);
+        lower_branch(l, (uint64_t)insn->imm, (enum branch_kind)insn->esz);
         break;
-    case IR_branch_if: {
-        enum x86_cc cc = emit_truth(l, a);
-        uint8_t *over = emit_jcc(&l->e, cc ^ 1);
-        lower_branch(l, (uint64_t)insn->imm);
-        if (!l->e.full)
-            emit_patch(over, l->e.at);
+    case IR_branch_if:
+        lower_branch_if(l, emit_truth(l, a), (uint64_t)insn->imm);
         break;
-    }
     case IR_jump:
         lower_jump(l, insn);
         break;
@@ -1119,7 +1114,7 @@ static void emit_cold(struct lower *l, const struct cold *cold)
     emit_rm(&l->e, X86_LEA, 64, R9, cold->result);
     emit_rm(&l->e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
     emit_mov_imm(&l->e, RSI, (uint64_t)cold->insn);
-    emit_call(&l->e, (const void *)ir_functions[cold->insn->op]);
+    call_c(l, (const void *)ir_functions[cold->insn->op]);
     for (int i = 0; i < TEMPS; i++)
         emit_rm(&l->e, X86_MOV, 64, temps[i], CPU_FIELD(saved[i]));
     if (cold->reg != NONE)
@@ -1149,7 +1144,7 @@ static bool needs_code(const struct lower *l, unsigned v)
     return !l->w[v].folded && !(pure && !l->w[v].uses);
 }
 
-const void *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
+const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
 {
     static __thread struct lower l;
     const struct ir_insn *operations = NULL;
@@ -1162,14 +1157,13 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
     l.buffer = buffer;
     l.block = block;
     l.failed = false;
-    l.cold_count = 0;
+    l.cold_count = l.exit_count = l.literal_count = 0;
     memset(l.slot_used, 0, sizeof l.slot_used);
     for (int i = 0; i < 16; i++)
         l.in_reg[i] = NONE;
     l.now = 0;
     l.pc = block->pc;
     analyse(&l);
-    emit_poll(&l);
     for (l.now = 0; l.now < block->count; l.now++) {
         l.busy = 0;
         if (needs_code(&l, l.now))
@@ -1186,12 +1180,13 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
     }
     for (unsigned i = 0; i < l.cold_count; i++)
         emit_cold(&l, &l.colds[i]);
+    emit_exits(&l);
     if (l.e.full || l.failed) {
         buffer->at = before;
         buffer->site_count = sites;
         return NULL;
     }
-    const void *code = buffer->at;
+    const uint8_t *code = buffer->at;
     buffer->at = l.e.at;
     return code;
 }

@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-enum { CPU_BIAS = 128, FRAME = 8, MAX_VALUES = 1024, NONE = -1 };
+enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, NONE = -1 };
 
 /* Guest registers that live in host registers while compiled code runs; 31 is SP. */
 struct pin {
@@ -39,6 +39,18 @@ struct cold {
     bool packs;        /* the result is flags, to be turned into the host's format */
 };
 
+/* A way out of the block by a link. Its stub is made behind the block's code: what a link leads to at first. */
+struct side_exit {
+    uint8_t *poll; /* displacement of a jump that leads to the stub for good; or null */
+    unsigned link; /* number in code_buffer.links */
+};
+
+/* A guest address beside the code, for a comparison. */
+struct literal {
+    uint8_t *displacement; /* relative to the instruction pointer */
+    uint64_t value;
+};
+
 struct lower {
     struct emit e;
     struct code_buffer *buffer;
@@ -51,6 +63,9 @@ struct lower {
     struct where w[MAX_VALUES];
     struct cold colds[128];
     unsigned cold_count;
+    struct side_exit exits[MAX_EXITS];
+    struct literal literals[MAX_EXITS];
+    unsigned exit_count, literal_count;
     bool failed;
 };
 
@@ -82,10 +97,14 @@ struct x86_mem vector_memory(const struct lower *l, unsigned v);
 struct x86_mem vector_destination(struct lower *l);
 
 /* control.c */
-void emit_poll(struct lower *l);
-void lower_branch(struct lower *l, uint64_t target);
+void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target); /* EFLAGS are set; cc is taken */
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
+void emit_exits(struct lower *l); /* the stubs of the block's exits, behind its code */
+
+/* Calls a C function on the thread's C stack; uses RAX. */
+void call_c(struct lower *l, const void *function);
 
 /* lower_vector.c: true if it made code for the operation. */
 bool lower_vector(struct lower *l, const struct ir_insn *insn);

@@ -131,10 +131,12 @@ void threads_fork_prepare(struct task *task)
     ipc_fork_prepare();
     pthread_mutex_lock(&task->sighand->lock);
     guestmem_fork_prepare();
+    jit_fork_prepare();
 }
 
 void threads_fork_done(struct task *task, enum forked forked)
 {
+    jit_fork_done(forked == FORKED_PARENT ? NULL : this_cpu);
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
     ipc_fork_done();

@@ -13,6 +13,8 @@ struct options {
     const char *argv0;        /* -0 */
     uint64_t stack_size;      /* -s, bytes; 0: RLIMIT_STACK */
     enum engine engine;       /* --engine */
+    bool wx;                  /* --wx */
+    uint64_t cache_size;      /* --cache-size, bytes; 0: the default */
     const char *cpu;          /* --cpu */
     bool strace;              /* --strace */
     const char *strace_file;  /* --strace=FILE; null: the log */
