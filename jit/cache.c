@@ -244,6 +244,9 @@ enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, str
     arena->at = out.at;
     arena->link_count = out.link_count - arena->first_link;
     atomic_store_explicit(&arena->site_count, out.site_count, memory_order_release);
+    cache.stats.blocks++;
+    cache.stats.guest_instructions += guest_bytes / 4;
+    cache.stats.host_bytes += block->host_bytes;
     publish(block);
     *added = block;
     return CACHE_ADDED;

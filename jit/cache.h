@@ -41,6 +41,28 @@ struct jit_block {
     struct code_link *incoming; /* links that lead here */
 };
 
+/* What --stats shows: name, and what it counts. */
+#define STATS(STAT)                                                              \
+    STAT(blocks, "blocks compiled")                                             \
+    STAT(guest_instructions, "guest instructions in them")                      \
+    STAT(host_bytes, "bytes of host code")                                      \
+    STAT(compile_ns, "nanoseconds spent compiling")                             \
+    STAT(lookups, "look-ups outside of compiled code")                          \
+    STAT(links, "links made")                                                   \
+    STAT(unlinks, "links undone")                                               \
+    STAT(invalidations, "changes of code that may have been compiled")          \
+    STAT(blocks_invalidated, "blocks that such changes reached")                \
+    STAT(arenas_flushed, "parts of the cache flushed to make room")             \
+    STAT(faults, "faults of guest accesses in compiled code")                   \
+    STAT(faults_repaired, "accesses that were repeated without their tags")     \
+    STAT(stack_restarts, "stacks of return points that were full")
+
+struct stats {
+#define STAT(name, text) uint64_t name;
+    STATS(STAT)
+#undef STAT
+};
+
 struct arena {
     uint8_t *start, *end;
     uint8_t *at;                  /* where the next block goes */
@@ -66,7 +88,7 @@ struct jit {
     struct ir_block *ir;         /* the block in work */
     struct jit_table_entry *table;
     uint8_t *return_stack;       /* its lowest address, above the guard */
-    uint64_t lookups;            /* control came to jit_run() for a block */
+    struct stats stats;          /* what is counted without the lock */
 };
 
 struct code_cache {
@@ -81,6 +103,7 @@ struct code_cache {
     unsigned arena_count, current;
     _Atomic uint64_t epoch;      /* how often an arena was retired */
     struct jit *threads;
+    struct stats stats;          /* what is counted with the lock, and of threads that ended */
     struct jit_block *_Atomic hash[HASH_HEADS];
     struct jit_block *pages[PAGE_HEADS];
 };
@@ -120,6 +143,10 @@ void pages_add(struct jit_block *block);
 void block_retire(struct jit_block *block);
 void arena_retire(struct arena *arena);
 bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in it any more */
+
+/* --- stats.c --- */
+
+void stats_add(struct stats *to, const struct stats *from);
 
 /* --- threads.c --- */
 

@@ -28,6 +28,7 @@ static bool restart_stack(struct jit *jit, greg_t *regs)
     uint64_t addr = jit->cpu->fault.addr, low = (uint64_t)jit->return_stack;
     if (addr >= low || addr < low - RETURN_GUARD)
         return false;
+    jit->stats.stack_restarts++;
     regs[REG_RSP] = (greg_t)thread_empty_stack(jit);
     return true;
 }
@@ -43,6 +44,7 @@ bool jit_recover(struct cpu *cpu, void *context, bool not_canonical)
     const struct fault_site *site = find_site((const uint8_t *)regs[REG_RIP]);
     if (!site)
         return false;
+    jit->stats.faults++;
     cpu->pc = site->pc;
     regs[REG_RIP] = (greg_t)cache_executable(cache.stubs.exit);
     regs[REG_RAX] = not_canonical ? JIT_REPEAT : EXIT_FAULT;

@@ -52,13 +52,14 @@ void block_retire(struct jit_block *block)
     links_reset_incoming(block);
 }
 
-static void retire_in_page(uint64_t page, uint64_t start, uint64_t end)
+static void retire_listed(struct jit_block *block, uint64_t start, uint64_t end)
 {
-    struct jit_block *next;
-    for (struct jit_block *block = *page_head(page); block; block = next) {
+    for (struct jit_block *next; block; block = next) {
         next = block->next_in_page;
-        if (block->pc < end && block->pc + block->guest_bytes > start)
+        if (block->pc < end && block->pc + block->guest_bytes > start) {
             block_retire(block);
+            cache.stats.blocks_invalidated++;
+        }
     }
 }
 
@@ -78,18 +79,13 @@ void jit_invalidate(uint64_t start, uint64_t end)
         return;
     pthread_mutex_lock(&cache.lock);
     spoil_lifts(start, end);
+    cache.stats.invalidations++;
     if ((end - start) / PAGE < PAGE_HEADS) {
         for (uint64_t page = start & ~(uint64_t)(PAGE - 1); page < end; page += PAGE)
-            retire_in_page(page, start, end);
+            retire_listed(*page_head(page), start, end);
     } else {
-        for (unsigned i = 0; i < PAGE_HEADS; i++) {
-            struct jit_block *next;
-            for (struct jit_block *block = cache.pages[i]; block; block = next) {
-                next = block->next_in_page;
-                if (block->pc < end && block->pc + block->guest_bytes > start)
-                    block_retire(block);
-            }
-        }
+        for (unsigned i = 0; i < PAGE_HEADS; i++)
+            retire_listed(cache.pages[i], start, end);
     }
     pthread_mutex_unlock(&cache.lock);
 }
@@ -110,6 +106,7 @@ void arena_retire(struct arena *arena)
             block_retire(&arena->blocks[i]);
     for (unsigned i = 0; i < arena->link_count; i++)
         link_reset(&cache.links[arena->first_link + i]);
+    cache.stats.arenas_flushed++;
     arena->retired = true;
     arena->epoch = atomic_fetch_add(&cache.epoch, 1) + 1;
     ask_readers(arena->epoch);

@@ -7,9 +7,11 @@
 #include <xemu/interp.h>
 #include <xemu/log.h>
 #include <xemu/mem.h>
+#include <xemu/options.h>
 #include <xemu/trace.h>
 
 #include <sched.h>
+#include <time.h>
 
 enum { MAX_BLOCK = 32 }; /* guest instructions */
 
@@ -74,12 +76,22 @@ static enum cache_answer add(const struct ir_block *ir, uint32_t bytes, struct j
     return answer;
 }
 
+/* For --stats, else 0. */
+static uint64_t now_ns(void)
+{
+    struct timespec now = {0};
+    if (options.stats != STATS_NONE)
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* Compiles the block at cpu->pc; shorter blocks are tried when one doesn't fit the back end. Null: there is no room
  * before other threads have left the code that is to make room. */
 static struct jit_block *compile(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
     struct jit_block *block = NULL;
+    uint64_t started = now_ns();
     enum cache_answer answer = CACHE_TOO_BIG;
     for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 4) {
         if (!insns)
@@ -96,6 +108,7 @@ static struct jit_block *compile(struct cpu *cpu)
             pthread_mutex_unlock(&cache.lock);
         } while (stale);
     }
+    jit->stats.compile_ns += now_ns() - started;
     if (block && log_mask)
         log_block(jit->ir, block->guest_bytes);
     return block;
@@ -161,7 +174,7 @@ static enum exit_reason run_blocks(struct cpu *cpu)
         if (thread_safe_point(jit))
             link = 0;
         cpu->pc = guest_untag(cpu->pc);
-        jit->lookups++;
+        jit->stats.lookups++;
         struct jit_block *block = cache_find(cpu->pc);
         if (!block)
             block = compile(cpu);
@@ -174,8 +187,10 @@ static enum exit_reason run_blocks(struct cpu *cpu)
             left.reason = run_lifted(cpu, MAX_BLOCK);
         }
         link = left.link;
-        if (left.reason == JIT_REPEAT)
+        if (left.reason == JIT_REPEAT) {
+            jit->stats.faults_repaired++;
             left.reason = run_lifted(cpu, 1);
+        }
         if (left.reason == EXIT_UNDEFINED)
             cpu->exit_word = (uint32_t)mem_load(cpu->pc, 2);
         if (left.reason != EXIT_BRANCH)

@@ -12,6 +12,7 @@ void link_to(struct code_link *link, struct jit_block *block)
         link->next->before = &link->next;
     block->incoming = link;
     backend_link(link, block->code);
+    cache.stats.links++;
 }
 
 void link_reset(struct code_link *link)
@@ -23,6 +24,7 @@ void link_reset(struct code_link *link)
     if (link->next)
         link->next->before = link->before;
     link->to = NULL;
+    cache.stats.unlinks++;
 }
 
 void links_reset_incoming(struct jit_block *block)

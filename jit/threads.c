@@ -61,6 +61,7 @@ void jit_free(struct cpu *cpu)
     while (*at != jit)
         at = &(*at)->next;
     *at = jit->next;
+    stats_add(&cache.stats, &jit->stats);
     pthread_mutex_unlock(&cache.lock);
     cpu->jit = NULL;
     munmap(jit, sizeof(struct own));
@@ -91,7 +92,10 @@ void jit_fork_prepare(void) { pthread_mutex_lock(&cache.lock); }
 
 void jit_fork_done(struct cpu *child)
 {
-    if (child) { /* the other threads don't exist here */
+    if (child) { /* the other threads don't exist here, and what was counted is their process's */
+        cache.stats = (struct stats){0};
+        if (child->jit)
+            child->jit->stats = cache.stats;
         cache.threads = child->jit;
         if (child->jit)
             child->jit->next = NULL;

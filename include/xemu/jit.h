@@ -22,6 +22,9 @@ bool jit_recover(struct cpu *cpu, void *ucontext, bool not_canonical);
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
 
+/* What --stats asks for, when the process ends. */
+void jit_report(void);
+
 /* The code in [start, end) has changed, or may no longer be executed: its translations are never entered again. Safe
  * while other threads run them. Costs next to nothing where there are none. */
 void jit_invalidate(uint64_t start, uint64_t end);
