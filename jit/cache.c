@@ -167,11 +167,9 @@ struct arena *cache_arena(const uint8_t *at)
 
 /* --- blocks ------------------------------------------------------------------------------------------- */
 
-static struct jit_block *_Atomic *hash_head(uint64_t pc) { return &cache.hash[(pc >> 2) & (HASH_HEADS - 1)]; }
-
 struct jit_block *cache_find(uint64_t pc)
 {
-    struct jit_block *block = atomic_load_explicit(hash_head(pc), memory_order_acquire);
+    struct jit_block *block = atomic_load_explicit(cache_hash_head(pc), memory_order_acquire);
     while (block && block->pc != pc)
         block = atomic_load_explicit(&block->next_in_hash, memory_order_acquire);
     return block;
@@ -208,7 +206,7 @@ static struct arena *arena_to_fill(void)
 
 static void publish(struct jit_block *block)
 {
-    struct jit_block *_Atomic *head = hash_head(block->pc);
+    struct jit_block *_Atomic *head = cache_hash_head(block->pc);
     pages_add(block);
     atomic_store_explicit(&block->next_in_hash, *head, memory_order_relaxed);
     atomic_store_explicit(head, block, memory_order_release);

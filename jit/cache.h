@@ -19,7 +19,7 @@
 enum {
     MAX_ARENAS = 8,
     BLOCK_ROOM = 32 << 10,    /* an arena with less than this is full */
-    HASH_HEADS = 1 << 16,
+    HASH_HEADS = 1 << 14,
     PAGE_HEADS = 1 << 13,
     RETURN_STACK = 64 << 10,  /* bytes of a thread's stack of return points... */
     RETURN_GUARD = 4 << 10,   /* ...and below it */
@@ -109,6 +109,12 @@ struct code_cache {
 };
 
 extern struct code_cache cache;
+
+/* Neighbours share a head, so that little code touches few pages of heads. */
+static inline struct jit_block *_Atomic *cache_hash_head(uint64_t pc)
+{
+    return &cache.hash[(pc >> 4 ^ pc >> 20) & (HASH_HEADS - 1)];
+}
 
 /* --- cache.c --- */
 

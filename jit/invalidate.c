@@ -26,7 +26,7 @@ static void pages_remove(struct jit_block *block)
 
 static void hash_remove(struct jit_block *block)
 {
-    struct jit_block *_Atomic *at = &cache.hash[(block->pc >> 2) & (HASH_HEADS - 1)];
+    struct jit_block *_Atomic *at = cache_hash_head(block->pc);
     while (*at != block)
         at = &(*at)->next_in_hash;
     /* A reader who is at the block goes on behind it. */

@@ -10,10 +10,27 @@
 #include <xemu/options.h>
 #include <xemu/trace.h>
 
-#include <sched.h>
 #include <time.h>
 
-enum { MAX_BLOCK = 32 }; /* guest instructions */
+enum {
+    MAX_BLOCK = 32,        /* guest instructions */
+    HEAT_ENTRIES = 1 << 16,
+    HOT = 8, /* measured: 4 to 32 are the same for bash, perl and python, less costs start-up, more long programs */
+};
+
+/* How often a block was interpreted, up to HOT. Blocks may share a count, and threads may lose some. */
+static _Atomic uint8_t heat[HEAT_ENTRIES];
+
+/* Whether the block at pc is to be interpreted this time. */
+static bool is_cold(uint64_t pc)
+{
+    _Atomic uint8_t *count = &heat[(pc >> 2) & (HEAT_ENTRIES - 1)];
+    uint8_t before = atomic_load_explicit(count, memory_order_relaxed);
+    if (options.engine == ENGINE_JIT || before >= HOT)
+        return false;
+    atomic_store_explicit(count, before + 1, memory_order_relaxed);
+    return true;
+}
 
 static void verify(const struct ir_block *block)
 {
@@ -114,11 +131,10 @@ static struct jit_block *compile(struct cpu *cpu)
     return block;
 }
 
-/* Runs a few instructions by their IR: what compiled code lacks, or before there is any. */
-static enum exit_reason run_lifted(struct cpu *cpu, unsigned insns)
+/* Runs the instruction at pc by its IR: it has what compiled code lacks. */
+static enum exit_reason repeat_instruction(struct cpu *cpu)
 {
-    fetch_check(cpu);
-    lift_block(cpu->jit->ir, cpu->pc, insns);
+    lift_block(cpu->jit->ir, cpu->pc, 1);
     return ir_eval(cpu, cpu->jit->ir);
 }
 
@@ -151,45 +167,48 @@ static struct jit_exit run_code(struct cpu *cpu, const struct jit_block *block)
     return left;
 }
 
-/* Control came to the block from this link, or from anywhere. */
+/* Control came to the block from compiled code: by this link, or else by an indirect branch. */
 static void arrive(struct jit *jit, struct jit_block *block, uint64_t link)
 {
-    if (logs_blocks()) {
-        log_guest_state(jit->cpu);
+    if (logs_blocks())
         return;
+    if (!link) {
+        thread_remember(jit, block);
+    } else if (!cache.links[link].to) {
+        pthread_mutex_lock(&cache.lock);
+        link_to(&cache.links[link], block);
+        pthread_mutex_unlock(&cache.lock);
     }
-    thread_remember(jit, block);
-    if (!link || cache.links[link].to)
-        return;
-    pthread_mutex_lock(&cache.lock);
-    link_to(&cache.links[link], block);
-    pthread_mutex_unlock(&cache.lock);
 }
 
 static enum exit_reason run_blocks(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
+    bool from_code = false; /* since the last safe point */
     uint64_t link = 0;
     while (!cpu->stop) {
         if (thread_safe_point(jit))
-            link = 0;
+            from_code = false;
         cpu->pc = guest_untag(cpu->pc);
         jit->stats.lookups++;
         struct jit_block *block = cache_find(cpu->pc);
-        if (!block)
+        if (!block && !is_cold(cpu->pc))
             block = compile(cpu);
-        struct jit_exit left = {.reason = EXIT_BRANCH};
+        struct jit_exit left = {0};
+        if (logs_blocks())
+            log_guest_state(cpu);
         if (block) {
-            arrive(jit, block, link);
+            if (from_code)
+                arrive(jit, block, link);
             left = run_code(cpu, block);
         } else {
-            sched_yield();
-            left.reason = run_lifted(cpu, MAX_BLOCK);
+            left.reason = interp_block(cpu);
         }
+        from_code = block;
         link = left.link;
         if (left.reason == JIT_REPEAT) {
             jit->stats.faults_repaired++;
-            left.reason = run_lifted(cpu, 1);
+            left.reason = repeat_instruction(cpu);
         }
         if (left.reason == EXIT_UNDEFINED)
             cpu->exit_word = (uint32_t)mem_load(cpu->pc, 2);
