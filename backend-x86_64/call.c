@@ -24,10 +24,10 @@ void emit_save_state(struct emit *e)
 
 /* Calls the function at RAX with the operation at RSI, the operands in cpu->args and the result in cpu->args[3]. Keeps
  * every register but RAX and RSI; the caller has saved these two in cpu->saved. */
-const void *emit_call_stub(struct emit *e)
+const uint8_t *emit_call_stub(struct emit *e)
 {
     static const uint8_t pointers[4] = {RDX, RCX, R8, R9};
-    const void *entry = e->at;
+    const uint8_t *entry = e->at;
     for (int i = 0; i < TEMPS; i++)
         if (temps[i] != RAX && temps[i] != RSI)
             emit_rm(e, X86_STORE, 64, temps[i], CPU_FIELD(saved[temps[i]]));
@@ -37,9 +37,7 @@ const void *emit_call_stub(struct emit *e)
     emit_rm(e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
     for (int i = 0; i < 4; i++)
         emit_rm(e, X86_LEA, 64, pointers[i], CPU_FIELD(args[i]));
-    emit_ri(e, X86_SUB, 64, RSP, 8);
-    emit_bytes(e, 2, 0xd0ff); /* call rax */
-    emit_ri(e, X86_ADD, 64, RSP, 8);
+    emit_on_c_stack(e);
     emit_load_state(e);
     for (unsigned i = 0; i < host.xmm_temps; i++)
         emit_v_rm(e, V_MOVUPS, host.xmm_temp[i], VEX_NONE, CPU_FIELD(saved_v[i]));

@@ -138,14 +138,11 @@ static void analyse(struct lower *l)
 
 /* --- one operation ------------------------------------------------------------------------------------ */
 
-static void lower_branch_if(struct lower *l, const struct ir_insn *insn)
+static void lower_condition(struct lower *l, const struct ir_insn *insn)
 {
     enum x86_cc cc = emit_truth(l, insn->arg[0]);
     unsigned flags = l->e.flags_written;
-    uint8_t *over = emit_jcc(&l->e, cc ^ 1);
-    lower_branch(l, (uint64_t)insn->imm);
-    if (!l->e.full)
-        emit_patch(over, l->e.at);
+    lower_branch_if(l, cc, (uint64_t)insn->imm);
     l->e.flags_written = flags; /* what the way out wrote is not seen here */
 }
 
@@ -158,10 +155,10 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         l->pc = (uint64_t)insn->imm;
         break;
     case IR_branch:
-        lower_branch(l, (uint64_t)insn->imm);
+        lower_branch(l, (uint64_t)insn->imm, (enum branch_kind)insn->esz);
         break;
     case IR_branch_if:
-        lower_branch_if(l, insn);
+        lower_condition(l, insn);
         break;
     case IR_jump:
         lower_jump(l, insn);
@@ -206,8 +203,7 @@ static void emit_fp_exits(struct lower *l)
     for (unsigned i = 0; i < l->fp_exit_count; i++) {
         if (!l->e.full)
             emit_patch(l->fp_exits[i].jump, l->e.at);
-        store_pc(l, l->fp_exits[i].pc);
-        leave(l, (enum exit_reason)JIT_REPEAT, NULL);
+        emit_leave_at(l, l->fp_exits[i].pc, JIT_REPEAT);
     }
 }
 
@@ -218,7 +214,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->block = block;
     l->failed = false;
     l->plain = plain;
-    l->cold_count = l->fp_exit_count = 0;
+    l->cold_count = l->fp_exit_count = l->exit_count = l->literal_count = 0;
     l->fp_checked = false;
     l->flags_of = MAX_VALUES;
     memset(l->slot_value, 0xff, sizeof l->slot_value);
@@ -227,7 +223,6 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->busy = 0;
     l->pc = block->pc;
     analyse(l);
-    emit_poll(l);
     for (l->now = 0; l->now < block->count; l->now++) {
         if (needs_code(l, l->now))
             lower_insn(l, insn_at(l, l->now));
@@ -236,10 +231,11 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     for (unsigned i = 0; i < l->cold_count; i++)
         emit_cold(l, &l->colds[i]);
     emit_fp_exits(l);
+    emit_exits(l);
     return !l->e.full && !l->failed;
 }
 
-const void *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
+const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
 {
     static __thread struct lower l;
     uint8_t *before = buffer->at;
@@ -257,7 +253,7 @@ const void *backend_compile(struct code_buffer *buffer, const struct ir_block *b
         buffer->site_count = sites;
         return NULL;
     }
-    const void *code = buffer->at;
+    const uint8_t *code = buffer->at;
     buffer->at = l.e.at;
     return code;
 }

@@ -18,7 +18,7 @@
 
 #include <stddef.h>
 
-enum { CPU_BIAS = 128, MAX_VALUES = 1024, NONE = -1 };
+enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, NONE = -1 };
 
 /* Host registers by one number: general ones 0 to 15, vectors from XMM on. */
 enum { XMM = 16, HOST_REGS = XMM + 32 };
@@ -55,6 +55,18 @@ struct fp_exit {
     uint64_t pc;
 };
 
+/* A way out of the block by a link. Its stub is made behind the block's code: what a link leads to at first. */
+struct side_exit {
+    uint8_t *poll; /* displacement of a jump that leads to the stub for good; or null */
+    unsigned link; /* number in code_buffer.links */
+};
+
+/* A guest address beside the code, for a comparison. */
+struct literal {
+    uint8_t *displacement; /* relative to the instruction pointer */
+    uint64_t value;
+};
+
 struct lower {
     struct emit e;
     struct code_buffer *buffer;
@@ -75,6 +87,9 @@ struct lower {
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
     struct fp_exit fp_exits[8];
     unsigned fp_exit_count;
+    struct side_exit exits[MAX_EXITS];
+    struct literal literals[MAX_EXITS];
+    unsigned exit_count, literal_count;
     bool failed;
 };
 
@@ -171,16 +186,17 @@ void finish_vector(struct lower *l, unsigned reg, unsigned bytes);
 void call_function(struct lower *l, const struct ir_insn *insn);
 struct cold *new_cold(struct lower *l, const struct ir_insn *insn);
 void emit_cold(struct lower *l, const struct cold *cold);
-const void *emit_call_stub(struct emit *e);
+const uint8_t *emit_call_stub(struct emit *e);
 void emit_load_state(struct emit *e);
 void emit_save_state(struct emit *e);
 
 /* control.c */
-void emit_poll(struct lower *l);
-void store_pc(struct lower *l, uint64_t pc);
-void leave(struct lower *l, enum exit_reason reason, const uint8_t *link);
-void lower_branch(struct lower *l, uint64_t target);
+void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target); /* EFLAGS are set; cc is taken */
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
+void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason); /* to the run loop, before the instruction at pc */
+void emit_exits(struct lower *l); /* the stubs of the block's exits, behind its code */
+void emit_on_c_stack(struct emit *e); /* calls the function at RAX */
 
 #endif

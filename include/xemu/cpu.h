@@ -58,8 +58,14 @@ struct fault {
 };
 
 struct task;  /* the guest's kernel view of this thread: include/xemu/sys.h */
-struct jit;    /* the compiled code of this thread */
+struct jit;    /* what the compiler keeps for this thread */
 struct interp; /* the interpreter's decoded-instruction cache of this thread */
+
+/* Bits of cpu->stop. */
+enum {
+    STOP_SIGNAL = 1,     /* something for sys_deliver_signals() */
+    STOP_SAFE_POINT = 2, /* leave compiled code for a moment; set by other threads */
+};
 
 enum { CPU_SPILLS = 96 };
 
@@ -109,10 +115,11 @@ struct cpu {
     jmp_buf *recover;      /* armed while guest memory may fault: see fault.h */
     struct task *task;     /* owned by syscall/ */
     struct interp *interp; /* owned by frontend-arm64/interp.c */
-    struct jit *jit;       /* owned by jit/jit.c */
-    const _Atomic uint64_t *generation; /* of guest code; compiled code compares it with... */
-    uint64_t jit_generation;            /* ...the one that it was made for */
+    struct jit *jit;       /* owned by jit/ */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
+    uint64_t return_sp;    /* stack of return points: compiled code's stack pointer, while it doesn't run */
+    uint64_t host_sp;      /* the C stack's, while compiled code runs */
+    uint64_t call_return;  /* where a C function returns to in compiled code */
     uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
 
     uint64_t saved[16];    /* compiled code's registers around a function */
