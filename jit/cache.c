@@ -236,6 +236,8 @@ enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, str
         .pc = ir->pc,
         .code = code,
         .guest_bytes = guest_bytes,
+        .read_start = ir->read_start,
+        .read_end = ir->read_end,
         .host_bytes = (uint32_t)(out.at - code),
         .first_link = arena->link_count,
         .link_count = out.link_count - arena->first_link - arena->link_count,

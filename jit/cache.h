@@ -37,6 +37,7 @@ struct jit_block {
     uint64_t pc;
     const uint8_t *code;     /* in the write view */
     uint32_t guest_bytes, host_bytes;
+    uint64_t read_start, read_end; /* the guest's code that it depends on, within its page */
     unsigned first_link, link_count; /* numbers of links, the first one relative to the arena's first */
     _Atomic bool retired;
     struct jit_block *_Atomic next_in_hash;

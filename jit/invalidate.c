@@ -56,7 +56,7 @@ static void retire_listed(struct jit_block *block, uint64_t start, uint64_t end)
 {
     for (struct jit_block *next; block; block = next) {
         next = block->next_in_page;
-        if (block->pc < end && block->pc + block->guest_bytes > start) {
+        if (block->read_start < end && block->read_end > start) {
             block_retire(block);
             cache.stats.blocks_invalidated++;
         }

@@ -70,6 +70,10 @@ static void lift(struct cpu *cpu, unsigned insns)
     lift_block(jit->ir, cpu->pc, insns);
     pass_forward(jit->ir);
     verify(jit->ir);
+    pass_flags(jit->ir);
+    verify(jit->ir);
+    pass_fold(jit->ir);
+    verify(jit->ir);
 }
 
 /* The links of a new block to blocks that are there already. */
