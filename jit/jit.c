@@ -174,7 +174,7 @@ static void arrive(struct jit *jit, struct jit_block *block, uint64_t link)
         return;
     if (!link) {
         thread_remember(jit, block);
-    } else if (!cache.links[link].to) {
+    } else if (link_is_open(&cache.links[link])) {
         pthread_mutex_lock(&cache.lock);
         link_to(&cache.links[link], block);
         pthread_mutex_unlock(&cache.lock);
