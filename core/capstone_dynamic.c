@@ -4,7 +4,7 @@
 #include <capstone/capstone.h>
 #include <dlfcn.h>
 
-bool capstone_open(struct capstone *capstone)
+bool capstone_open(struct capstone *capstone, bool host)
 {
     void *library = dlopen("libcapstone.so.4", RTLD_NOW | RTLD_LOCAL);
     if (!library)
@@ -13,5 +13,5 @@ bool capstone_open(struct capstone *capstone)
     *(void **)&capstone->disasm = dlsym(library, "cs_disasm");
     *(void **)&capstone->free = dlsym(library, "cs_free");
     return open && capstone->disasm && capstone->free &&
-           open(CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN, &capstone->handle) == CS_ERR_OK;
+           open(host ? CS_ARCH_X86 : CS_ARCH_ARM64, host ? CS_MODE_64 : CS_MODE_LITTLE_ENDIAN, &capstone->handle) == CS_ERR_OK;
 }

@@ -3,9 +3,9 @@
 
 #include <capstone/capstone.h>
 
-bool capstone_open(struct capstone *capstone)
+bool capstone_open(struct capstone *capstone, bool host)
 {
     *(void **)&capstone->disasm = cs_disasm;
     *(void **)&capstone->free = cs_free;
-    return cs_open(CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN, &capstone->handle) == CS_ERR_OK;
+    return cs_open(host ? CS_ARCH_X86 : CS_ARCH_ARM64, host ? CS_MODE_64 : CS_MODE_LITTLE_ENDIAN, &capstone->handle) == CS_ERR_OK;
 }

@@ -155,6 +155,10 @@ bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in 
 
 void stats_add(struct stats *to, const struct stats *from);
 
+/* --- perf.c; with the lock held --- */
+
+void perf_add(const struct jit_block *block);
+
 /* --- threads.c --- */
 
 /* Null where there is no memory. */
