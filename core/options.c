@@ -16,7 +16,8 @@ struct options options;
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine, set_cpu, set_strace, set_log, set_guest_env,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine,
+    set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
 
 struct option_row {

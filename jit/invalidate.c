@@ -3,7 +3,10 @@
 
 /* --- pages -------------------------------------------------------------------------------------------- */
 
-static struct jit_block **page_head(uint64_t page) { return &cache.pages[(page >> 12 ^ page >> 25) & (PAGE_HEADS - 1)]; }
+static struct jit_block **page_head(uint64_t page)
+{
+    return &cache.pages[(page >> 12 ^ page >> 25) & (PAGE_HEADS - 1)];
+}
 
 void pages_add(struct jit_block *block)
 {

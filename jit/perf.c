@@ -1,6 +1,6 @@
-/* --perf: tells perf(1) what the code in the cache is: a map of addresses in /tmp/perf-PID.map, which `perf report` reads,
- * or /tmp/jit-PID.dump with the code itself, for `perf inject --jit` (the kernel's jitdump-specification.txt; record with
- * `perf record -k mono`). */
+/* --perf: tells perf(1) what the code in the cache is: a map of addresses in /tmp/perf-PID.map, which `perf report`
+ * reads, or /tmp/jit-PID.dump with the code itself, for `perf inject --jit` (the kernel's jitdump-specification.txt;
+ * record with `perf record -k mono`). */
 #include "cache.h"
 
 #include <xemu/options.h>
@@ -69,7 +69,8 @@ static void write_block(const struct jit_block *block)
     uint64_t code = (uint64_t)cache_executable(block->code);
     struct iovec parts[3] = {{NULL, 0}, {name, 0}, {(void *)block->code, block->host_bytes}};
     if (options.perf == PERF_MAP) {
-        parts[1].iov_len = (size_t)snprintf(name, sizeof name, "%lx %x arm64:%#lx\n", code, block->host_bytes, block->pc);
+        parts[1].iov_len =
+            (size_t)snprintf(name, sizeof name, "%lx %x arm64:%#lx\n", code, block->host_bytes, block->pc);
         parts[2].iov_len = 0;
         (void)!writev(output.fd, parts, 3);
         return;
