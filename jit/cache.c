@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 256 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
+enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 512 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
 
 struct code_cache cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -249,6 +249,7 @@ enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, str
     cache.stats.guest_instructions += guest_bytes / 4;
     cache.stats.host_bytes += block->host_bytes;
     publish(block);
+    perf_add(block);
     *added = block;
     return CACHE_ADDED;
 }

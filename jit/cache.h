@@ -144,6 +144,7 @@ static inline const void *cache_executable(const uint8_t *code) { return code + 
 /* --- links.c; with the lock held --- */
 
 void link_to(struct code_link *link, struct jit_block *block);
+bool link_is_open(const struct code_link *link); /* leads to its stub; also without the lock */
 void link_reset(struct code_link *link);        /* back to its stub */
 void links_reset_incoming(struct jit_block *block);
 
@@ -157,6 +158,10 @@ bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in 
 /* --- stats.c --- */
 
 void stats_add(struct stats *to, const struct stats *from);
+
+/* --- perf.c; with the lock held --- */
+
+void perf_add(const struct jit_block *block);
 
 /* --- threads.c --- */
 
