@@ -126,6 +126,42 @@ static void auxiliary_vector(void)
     CHECK(seen, 3);
 }
 
+/* The number in kB of a row of smaps below the header that holds the address, or -1. */
+static long smaps_row(void *address, const char *row)
+{
+    size_t size;
+    char *smaps = slurp("/proc/self/smaps", &size);
+    int here = 0;
+    for (char *at = smaps; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+        unsigned long from, to;
+        if (sscanf(at, "%lx-%lx", &from, &to) == 2)
+            here = from <= (uintptr_t)address && (uintptr_t)address < to;
+        else if (here && !strncmp(at, row, strlen(row)))
+            return atol(at + strlen(row));
+    }
+    return -1;
+}
+
+static void child_shares_dirty_pages(void *page)
+{
+    CHECK(smaps_row(page, "Shared_Dirty:"), 8);
+    CHECK(smaps_row(page, "Private_Dirty:"), 0);
+    *(char *)page = 2;
+    CHECK(smaps_row(page, "Private_Dirty:"), 4);
+}
+
+static void smaps_count_pages(void)
+{
+    char *page = mmap(NULL, 5 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+    mprotect(page - 4096, 4096, PROT_NONE);
+    mprotect(page + 3 * 4096, 4096, PROT_NONE);
+    page[0] = page[8192] = 1;
+    CHECK(smaps_row(page, "Size:"), 12);
+    CHECK(smaps_row(page, "Rss:"), 8);
+    CHECK(smaps_row(page, "Private_Dirty:"), 8);
+    CHECK(in_child(child_shares_dirty_pages, page), 0);
+}
+
 static int data = 1;
 
 static void maps_show_the_program(void)
@@ -219,6 +255,7 @@ int main(int argc, char **argv)
     command_line_and_environment(argc, argv);
     auxiliary_vector();
     maps_show_the_program();
+    smaps_count_pages();
     stat_has_our_addresses();
     cpuinfo_is_this_architectures();
     pthread_create(&thread, NULL, in_a_thread, NULL);
