@@ -39,13 +39,19 @@ static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uin
     return -ENOSYS;
 }
 
+/* The clocks of the vDSO are no system calls in the guest's eyes. */
+static bool from_vdso(const struct cpu *cpu, const struct syscall_row *row)
+{
+    return cpu->pc - guest_image.vdso < VDSO_SIZE && row->handler != sys_rt_sigreturn;
+}
+
 void sys_call(struct cpu *cpu)
 {
     const uint64_t args[6] = {cpu->x[0], cpu->x[1], cpu->x[2], cpu->x[3], cpu->x[4], cpu->x[5]};
     const struct syscall_row *row = syscall_row(cpu->x[8]);
     if (cpu->stop) /* deliver first: the guest will come back to its SVC */
         return;
-    bool traced = strace_on();
+    bool traced = strace_on() && !from_vdso(cpu, row);
     if (traced)
         strace_enter(row, args);
     int64_t result = perform(cpu, row, args);

@@ -42,7 +42,7 @@ static const char *name_of(const struct mapping *map, uint64_t start)
         return "[stack]";
     if (start >= brk_start && start < brk_end)
         return "[heap]";
-    if (guest_image.vdso && start == guest_image.vdso)
+    if (start == guest_image.vdso)
         return "[vdso]";
     return map->name[0] == '[' ? "" : map->name; /* the host's own heap and stack aren't the guest's */
 }
@@ -93,7 +93,8 @@ static void add_mapping(struct text *text, const struct mapping *map, uint64_t s
 /* The host joins anonymous neighbours that have names of their own in the guest's eyes. */
 static uint64_t cut(uint64_t start, uint64_t end)
 {
-    uint64_t borders[4] = {0, 0, guest_image.stack_low, guest_image.stack_high};
+    uint64_t borders[] = {0, 0, guest_image.stack_low, guest_image.stack_high, guest_image.vdso,
+                          guest_image.vdso + VDSO_SIZE};
     guest_brk_range(&borders[0], &borders[1]);
     for (size_t i = 0; i < sizeof borders / sizeof *borders; i++) {
         if (start < borders[i] && borders[i] < end)
