@@ -27,8 +27,17 @@ const struct syscall_row *syscall_row(uint64_t number)
     return index < sizeof table / sizeof *table && table[index].name ? &table[index] : &unknown;
 }
 
+/* The clocks of the vDSO are no system calls in the guest's eyes. */
+static bool from_vdso(const struct cpu *cpu, const struct syscall_row *row)
+{
+    return cpu->pc - guest_image.vdso < VDSO_SIZE && row->handler != sys_rt_sigreturn;
+}
+
 static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uint64_t args[6])
 {
+    int64_t refused;
+    if (cpu->task->seccomp.mode && !from_vdso(cpu, row) && seccomp_refuses(cpu, args, &refused))
+        return refused;
     if (row->handler)
         return row->handler(cpu, args);
     if (row->host >= 0)
@@ -37,12 +46,6 @@ static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uin
         log_printf("system call %u (%s) isn't implemented\n", (uint32_t)cpu->x[8],
                    row->name ? row->name : "?");
     return -ENOSYS;
-}
-
-/* The clocks of the vDSO are no system calls in the guest's eyes. */
-static bool from_vdso(const struct cpu *cpu, const struct syscall_row *row)
-{
-    return cpu->pc - guest_image.vdso < VDSO_SIZE && row->handler != sys_rt_sigreturn;
 }
 
 void sys_call(struct cpu *cpu)

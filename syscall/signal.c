@@ -300,6 +300,19 @@ void sys_deliver_signals(struct cpu *cpu)
     }
 }
 
+void signal_force(struct cpu *cpu, const siginfo_t *info)
+{
+    struct task *task = cpu->task;
+    struct arm64_sigaction action = get_action(task, info->si_signo);
+    bool refused = action.handler == (uint64_t)SIG_IGN || (task->sigmask & SIGBIT(info->si_signo));
+    if (refused) {
+        strace_signal(info);
+        signal_default(task, info);
+    } else {
+        deliver(cpu, info);
+    }
+}
+
 void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint64_t esr)
 {
     struct task *task = cpu->task;
@@ -309,13 +322,6 @@ void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint6
     bool data_fault = esr && signo != SIGTRAP;
     task->fault_address = data_fault ? addr : 0;
     task->fault_esr = esr;
-    struct arm64_sigaction action = get_action(task, signo);
-    bool refused = action.handler == (uint64_t)SIG_IGN || (task->sigmask & SIGBIT(signo));
-    if (refused) {
-        strace_signal(&info);
-        signal_default(task, &info);
-    } else {
-        deliver(cpu, &info);
-    }
+    signal_force(cpu, &info);
     signal_release(task);
 }
