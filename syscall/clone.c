@@ -290,7 +290,7 @@ int64_t sys_clone(struct cpu *cpu, const uint64_t args[6])
     uint64_t flags = (uint32_t)args[0];
     struct clone_args64 full = {
         .flags = flags & ~(uint64_t)(CSIGNAL_MASK | CLONE_DETACHED),
-        .exit_signal = flags & CLONE_THREAD ? 0 : flags & CSIGNAL_MASK,
+        .exit_signal = flags & (CLONE_THREAD | CLONE_PARENT) ? 0 : flags & CSIGNAL_MASK,
         .stack = args[1],
         .parent_tid = args[2],
         .pidfd = args[2],

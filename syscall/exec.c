@@ -107,13 +107,23 @@ static int find_program(struct program *program, int dirfd, uint64_t name_addr, 
     return 0;
 }
 
+/* Kernels that can (Linux 6.14) look at the file as if they executed it: whether somebody writes to it, mounts that
+ * forbid it; and tell who watches it (fanotify). */
+static int check_by_kernel(const char *path)
+{
+    static char *const none[] = {NULL}, *const one[] = {"", NULL};
+    int64_t result = host_raw6(SYS_execveat, (uint64_t)AT_FDCWD, (uint64_t)path, (uint64_t)one, (uint64_t)none,
+                               AT_EXECVE_CHECK, 0);
+    return result == -ETXTBSY || result == -EACCES ? (int)result : 0;
+}
+
 /* Checks as the kernel does before it lets go of the old program: 0, or -errno. */
 static int read_head(struct program *program, int flags)
 {
     struct stat info;
     int error = 0;
     memset(program->head, 0, sizeof program->head);
-    if (faccessat(AT_FDCWD, program->path, X_OK, AT_EACCESS))
+    if (faccessat(AT_FDCWD, program->path, X_OK, AT_EACCESS | (flags & AT_SYMLINK_NOFOLLOW)))
         return -errno;
     int fd = open(program->path,
                   O_RDONLY | O_CLOEXEC | O_NONBLOCK | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
@@ -124,7 +134,7 @@ static int read_head(struct program *program, int flags)
     else if (pread(fd, program->head, HEAD_SIZE, 0) < 0)
         error = -errno;
     close(fd);
-    return error;
+    return error ? error : check_by_kernel(program->path);
 }
 
 /* ---- what it is ---- */
