@@ -16,7 +16,7 @@ struct options options = {.inherited = -1};
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_engine, set_cpu, set_strace, set_log, set_guest_env,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_engine, set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, set_inherited, show_version, show_help;
 
 struct option_row {
@@ -191,6 +191,23 @@ static const char *set_size(void *member, const char *value)
     if (size > (uint64_t)1 << 40 >> shift)
         return "is more than 1024G";
     *(uint64_t *)member = size << shift;
+    return NULL;
+}
+
+static const char *set_flag(void *member, const char *value)
+{
+    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return "should be 0 or 1";
+    *(bool *)member = !value || *value == '1';
+    return NULL;
+}
+
+static const char *set_stats(void *member, const char *value)
+{
+    bool json = value && strcmp(value, "json") == 0;
+    if (value && !json && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
+        return "should be text or json";
+    *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
     return NULL;
 }
 

@@ -1,8 +1,6 @@
 /* Ordered, exclusive and atomic accesses to guest memory, with the host's atomics on the same addresses. */
 #include <xemu/mem.h>
 
-#include <stdatomic.h>
-
 /* The host address of an access that must be aligned to its size. */
 static void *aligned(struct cpu *cpu, uint64_t addr, unsigned size)
 {
@@ -187,9 +185,9 @@ NO_SANITIZE void mem_zero_block(uint64_t addr)
 }
 
 /* By the line's physical address, as CTR_EL0 promises: the guest may name another mapping of the code than the one
- * that it executes. So every line counts. */
+ * that it executes. */
 void mem_code_changed(struct cpu *cpu, uint64_t addr)
 {
-    (void)cpu, (void)addr;
-    atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
+    (void)cpu;
+    guest_line_changed(guest_untag(addr));
 }

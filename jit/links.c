@@ -1,0 +1,34 @@
+/* Links: the jumps, conditional jumps and calls by which blocks lead to each other without a look-up. */
+#include "cache.h"
+
+void link_to(struct code_link *link, struct jit_block *block)
+{
+    if (link->to || block->retired || cache_arena(link->displacement)->retired)
+        return;
+    link->to = block;
+    link->next = block->incoming;
+    link->before = &block->incoming;
+    if (link->next)
+        link->next->before = &link->next;
+    block->incoming = link;
+    backend_link(link, block->code);
+    cache.stats.links++;
+}
+
+void link_reset(struct code_link *link)
+{
+    if (!link->to)
+        return;
+    backend_link(link, link->stub);
+    *link->before = link->next;
+    if (link->next)
+        link->next->before = link->before;
+    link->to = NULL;
+    cache.stats.unlinks++;
+}
+
+void links_reset_incoming(struct jit_block *block)
+{
+    while (block->incoming)
+        link_reset(block->incoming);
+}
