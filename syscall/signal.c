@@ -319,6 +319,9 @@ void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint6
     if (cpu->stop || !signal_hold(cpu))
         return; /* that one first; the instruction comes again and raises the same */
     siginfo_t info = plain_info(signo, code, addr);
+    if (log_on(LOG_INT))
+        log_printf("signal %d (code %d) at pc %#lx, address %#lx, lr %#lx, sp %#lx\n", signo, code, cpu->pc, addr,
+                   cpu->x[30], cpu->x[31]);
     bool data_fault = esr && signo != SIGTRAP;
     task->fault_address = data_fault ? addr : 0;
     task->fault_esr = esr;

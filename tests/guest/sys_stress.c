@@ -14,6 +14,7 @@ enum { THREADS = 100, SECONDS = 6, PINGS = 20000, SHORT_LIVES = 3000, PAGE = 409
 
 static atomic_int begun, over, handled, sent;
 static pthread_t threads[THREADS];
+static pthread_barrier_t end;
 
 static void on_signal(int signo) { handled++; }
 
@@ -73,6 +74,7 @@ static void *busy(void *arg)
             wrong += pthread_kill(threads[random >> 8 & 63], SIGUSR1) != 0;
         }
     }
+    pthread_barrier_wait(&end); /* until then somebody may send a signal here */
     return (void *)wrong;
 }
 
@@ -102,6 +104,7 @@ static void everything_at_once(void)
     int files = open_files();
     sigset_t set;
     sigaction(SIGUSR1, &action, NULL);
+    pthread_barrier_init(&end, NULL, THREADS);
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     for (long i = 0; i < THREADS; i++) {
