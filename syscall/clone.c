@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -47,6 +48,14 @@ static void clear_sighand(struct task *task)
         if (!(SIGBIT(signo) & UNBLOCKABLE))
             signal_mirror(signo, action);
     }
+}
+
+/* The child of a traced parent is traced if the debugger wants that of its kind. */
+static void begin_traced(struct cpu *cpu, const struct clone_args64 *args)
+{
+    tracee_begin(cpu, args->flags & CLONE_VFORK               ? PTRACE_EVENT_VFORK
+                      : args->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
+                                                     : PTRACE_EVENT_FORK);
 }
 
 /* ---- a copy ---- */
@@ -100,11 +109,18 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
     if (pid == 0) {
         enter_child(cpu, args);
         seccomp_child(task);
+        tracer_child();
         task->vfork_child = false;
         if (args->flags & CLONE_CLEAR_SIGHAND)
             clear_sighand(task);
     }
     signal_release(task);
+    if (pid == 0 && tracee_on(&task->traced)) {
+        cpu->x[0] = 0;
+        cpu->pc += 4;
+        begin_traced(cpu, args);
+        return RESULT_NONE;
+    }
     return pid;
 }
 
@@ -143,6 +159,8 @@ static int borrower_main(void *arg)
     if (borrowed->report)
         tell(borrowed->report, getpid());
     signal_release(cpu->task);
+    if (tracee_on(&cpu->task->traced))
+        begin_traced(cpu, &borrowed->args);
     run_loop(cpu);
 }
 

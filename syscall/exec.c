@@ -15,6 +15,7 @@
 
 #include "abi.h"
 #include "handlers.h"
+#include "inherit.h"
 #include "path.h"
 #include "task.h"
 
@@ -334,7 +335,7 @@ static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vecto
     while (own[own_count])
         own_count++;
     replace_front(args, args->count ? 1 : 0, front, 3);
-    int left = seccomp_leave(cpu->task);
+    int left = inherit_leave(cpu->task);
     char inherited[32];
     if (left < -1)
         return left;

@@ -18,6 +18,7 @@
 
 #include "abi.h"
 #include "handlers.h"
+#include "inherit.h"
 #include "task.h"
 
 struct guest_image guest_image;
@@ -205,6 +206,7 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     self_exe_adopt();
     exec_adopt_program();
     signal_thread_init(main_altstack(HOST_ALTSTACK_SIZE), HOST_ALTSTACK_SIZE);
-    seccomp_init(task, options.inherited);
+    inherit_take(task, options.inherited);
     signal_init(task);
+    tracee_begin_program(cpu);
 }

@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -317,49 +316,39 @@ int64_t sys_seccomp(struct cpu *cpu, const uint64_t args[6])
 
 /* ---- execve ---- */
 
-/* The file holds the filters one after the other, the newest first: length, then the program. */
+bool seccomp_filters(const struct task *task) { return task->seccomp.filter != NULL; }
 
-int seccomp_leave(const struct task *task)
+int seccomp_write(const struct task *task, int fd)
 {
-    if (task->seccomp.mode != SECCOMP_MODE_FILTER) /* strict mode knows no execve */
-        return -1;
-    int fd = memfd_create("seccomp", MFD_CLOEXEC);
-    for (const struct seccomp_filter *filter = task->seccomp.filter; filter && fd >= 0;
-         filter = filter->older) {
+    for (const struct seccomp_filter *filter = task->seccomp.filter; filter; filter = filter->older) {
         size_t bytes = filter->length * sizeof *filter->program;
         if (write(fd, &filter->length, sizeof filter->length) != sizeof filter->length ||
-            write(fd, filter->program, bytes) != (ssize_t)bytes) {
-            close(fd);
+            write(fd, filter->program, bytes) != (ssize_t)bytes)
             return -ENOMEM;
-        }
     }
-    return fd < 0 ? -ENOMEM : fd;
+    return 0;
 }
 
-static struct seccomp_filter *read_left(int fd, off_t *at)
+static struct seccomp_filter *read_filters(int fd, off_t at)
 {
     size_t length;
-    if (pread(fd, &length, sizeof length, *at) != sizeof length || length > BPF_MAXINSNS)
+    if (pread(fd, &length, sizeof length, at) != sizeof length || length > BPF_MAXINSNS)
         return NULL;
     size_t bytes = length * sizeof(struct sock_filter);
     struct seccomp_filter *filter = malloc(sizeof *filter + bytes);
-    if (!filter || pread(fd, filter->program, bytes, *at + (off_t)sizeof length) != (ssize_t)bytes)
+    if (!filter || pread(fd, filter->program, bytes, at + (off_t)sizeof length) != (ssize_t)bytes)
         die(1, "the filters of system calls cannot be taken over");
-    *at += (off_t)(sizeof length + bytes);
     filter->length = length;
-    filter->older = read_left(fd, at);
+    filter->older = read_filters(fd, at + (off_t)(sizeof length + bytes));
     filter->total = length + (filter->older ? filter->older->total + FILTER_COST : 0);
     return filter;
 }
 
-void seccomp_init(struct task *task, int filter_fd)
+void seccomp_init(struct task *task, int fd, size_t at)
 {
-    off_t start = 0;
     task->seccomp.tid = getpid();
-    if (filter_fd >= 0) {
-        task->seccomp.filter = read_left(filter_fd, &start);
+    task->seccomp.filter = fd >= 0 ? read_filters(fd, (off_t)at) : NULL;
+    if (task->seccomp.filter)
         task->seccomp.mode = SECCOMP_MODE_FILTER;
-        close(filter_fd);
-    }
     add_thread(task);
 }

@@ -3,6 +3,7 @@
 #define SYSCALL_SECCOMP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct cpu;
@@ -22,16 +23,15 @@ struct seccomp {
  * if there was a signal, or RESULT_RESTART. May not return. */
 bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result);
 
-/* The first thread of the process; filter_fd: what the program that executed this one left (seccomp_leave), or -1. */
-void seccomp_init(struct task *task, int filter_fd);
+/* The first thread of the process, with the filters at offset `at` of the file that the program before left. */
+void seccomp_init(struct task *task, int fd, size_t at);
+bool seccomp_filters(const struct task *task); /* there are some */
+int seccomp_write(const struct task *task, int fd); /* the newest first: length, program; 0 or -errno */
 
 /* A thread starts under the restrictions of the one that makes it and ends; a child process is its first thread. */
 void seccomp_thread_begin(struct task *task, const struct task *parent);
 void seccomp_thread_end(struct task *task);
 void seccomp_child(struct task *task);
-
-/* A descriptor for the next program's seccomp_init(), close-on-exec; -1: nothing to leave; other negative: -errno. */
-int seccomp_leave(const struct task *task);
 
 int64_t seccomp_set_mode(struct cpu *cpu, uint64_t operation, uint64_t flags, uint64_t addr);
 

@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "host.h"
+#include "ptrace.h"
 #include "seccomp.h"
 
 /* Signal actions; shared by the threads of a process, a private copy in a vfork child. */
@@ -47,6 +48,7 @@ struct task {
     uint64_t fault_address, fault_esr; /* of the last synchronous fault, for the frames */
 
     struct seccomp seccomp;
+    struct traced traced;
 
     struct thread_block *block; /* of a thread that guest code made; null in the first one */
     jmp_buf leave;              /* back to the start routine, which ends the host thread */

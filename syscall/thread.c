@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -52,6 +53,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
     task->altstack = from->task->altstack;
     task->seccomp.mode = from->task->seccomp.mode;
     task->seccomp.filter = from->task->seccomp.filter;
+    task->traced = from->task->traced;
     return cpu;
 }
 
@@ -198,6 +200,8 @@ static void *thread_main(void *arg)
     sem_post(&start->started); /* *start is gone from here on */
     if (setjmp(cpu->task->leave) == 0) {
         signal_release(cpu->task);
+        if (tracee_on(&cpu->task->traced))
+            tracee_begin(cpu, PTRACE_EVENT_CLONE);
         run_loop(cpu);
     }
     this_cpu = NULL;
