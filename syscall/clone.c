@@ -115,7 +115,9 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
             clear_sighand(task);
     }
     signal_release(task);
-    if (pid == 0 && tracee_on(&task->traced)) {
+    if (pid == 0 && tracee_attached(task)) {
+        cpu->stop = 1;
+    } else if (pid == 0 && tracee_on(&task->traced)) {
         cpu->x[0] = 0;
         cpu->pc += 4;
         begin_traced(cpu, args);

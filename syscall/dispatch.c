@@ -63,6 +63,8 @@ static bool call(struct cpu *cpu, const struct syscall_row *row, const uint64_t 
         cpu->x[0] = (uint64_t)result;
         cpu->pc += 4;
     }
+    if (result == -EINTR && tracee_on(&cpu->task->traced))
+        tracee_interrupted(cpu, args[0]);
     return true;
 }
 

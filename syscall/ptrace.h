@@ -25,6 +25,8 @@ struct traced {
     int mode;             /* PTRACE_CONT, PTRACE_SYSCALL or PTRACE_SINGLESTEP: how it goes on */
     int status;           /* the stop: signal, event << 8 */
     int call;             /* PTRACE_SYSCALL_INFO_ENTRY or _EXIT in a stop at a system call */
+    uint64_t restart_pc;  /* behind a call that a stop has interrupted: it is repeated if no handler runs */
+    uint64_t restart_x0;
     int newborn;          /* has begun in the middle of its parent's system call */
     int signal;           /* what the tracer gave it to go on with */
     int code_changed;     /* the tracer may have changed guest code */
@@ -33,6 +35,7 @@ struct traced {
     int passing;          /* this signal's default action is on its way: for the kernel, not for the tracer */
     volatile int interrupted; /* PTRACE_INTERRUPT */
     volatile int halted;  /* a SIGSTOP waits, with halt_info */
+    int marked;           /* the thread that got the last marked signal */
     uint64_t message;
     siginfo_t info, halt_info;
 };
@@ -51,12 +54,20 @@ void tracee_call(struct cpu *cpu, int entry_or_exit);
 /* A signal is about to be delivered; false: the tracer swallowed it, otherwise *info may be another one. */
 bool tracee_signal(struct cpu *cpu, siginfo_t *info);
 
+/* A system call was interrupted: notes it if the kernel would resume it after a stop. Later, when the signals are
+ * delivered, goes back to it unless a handler is to run. */
+void tracee_interrupted(struct cpu *cpu, uint64_t x0);
+void tracee_resume_call(struct cpu *cpu);
+
 /* PTRACE_INTERRUPT and SIGSTOP, between two instructions: false if there is neither, or *info is to be delivered. */
 bool tracee_halted(struct cpu *cpu, siginfo_t *info);
 
 /* A new thread or process begins (clone's event in the parent: PTRACE_EVENT_...), or a new program. */
 void tracee_begin(struct cpu *cpu, int event);
 void tracee_begin_program(struct cpu *cpu);
+
+/* A debugger has attached to this thread itself, not to the one that it is a copy of. */
+bool tracee_attached(const struct task *task);
 
 /* In the handler of SIGTRAP: whether that was a stop that nobody traced, or a marked signal, which is made what it
  * stands for; *info is then the real one, si_signo 0 if there is nothing to deliver. */

@@ -74,6 +74,32 @@ bool tracee_signal(struct cpu *cpu, siginfo_t *info)
     return traced->signal != 0;
 }
 
+/* On the host every stop is a signal with a handler, ours; the kernel then doesn't resume these by itself. (They wait
+ * for the whole time again.) */
+void tracee_interrupted(struct cpu *cpu, uint64_t x0)
+{
+    switch ((uint32_t)cpu->x[8]) {
+    case 72: /* pselect6, ppoll, futex, nanosleep, clock_nanosleep, rt_sigsuspend */
+    case 73:
+    case 98:
+    case 101:
+    case 115:
+    case 133:
+        cpu->task->traced.restart_pc = cpu->pc;
+        cpu->task->traced.restart_x0 = x0;
+    }
+}
+
+void tracee_resume_call(struct cpu *cpu)
+{
+    struct traced *traced = &cpu->task->traced;
+    if (traced->restart_pc == cpu->pc) {
+        cpu->pc -= 4;
+        cpu->x[0] = traced->restart_x0;
+    }
+    traced->restart_pc = 0;
+}
+
 bool tracee_halted(struct cpu *cpu, siginfo_t *info)
 {
     struct traced *traced = &cpu->task->traced;
@@ -119,6 +145,11 @@ void tracee_begin_program(struct cpu *cpu)
         tracee_call(cpu, PTRACE_SYSCALL_INFO_EXIT);
 }
 
+bool tracee_attached(const struct task *task)
+{
+    return tracee_on(&task->traced) && task->traced.marked == (int)host_raw(SYS_gettid, 0, 0, 0, 0);
+}
+
 bool tracee_untraced_stop(void *ucontext)
 {
     const greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
@@ -141,6 +172,7 @@ bool tracee_marked(siginfo_t *info)
     info->si_signo = info->si_errno & 0xff;
     info->si_errno = 0;
     traced->on = 1;
+    traced->marked = (int)host_raw(SYS_gettid, 0, 0, 0, 0);
     if (info->si_signo == 0)
         traced->interrupted = 1;
     if (info->si_signo == SIGSTOP) {

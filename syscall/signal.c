@@ -305,6 +305,8 @@ void sys_deliver_signals(struct cpu *cpu)
         task->suspended = false;
         signal_release(task);
     }
+    if (task->traced.restart_pc)
+        tracee_resume_call(cpu);
 }
 
 void signal_force(struct cpu *cpu, const siginfo_t *info)

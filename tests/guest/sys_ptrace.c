@@ -320,7 +320,6 @@ static void attaching(void)
             usleep(1000);
         _exit(60);
     }
-    usleep(50000);
     CHECK(trace(PTRACE_ATTACH, pid, 0, NULL), 0);
     ends_with(pid, SIGSTOP << 8 | 0x7f);
     CHECK(PC(get(pid)) != 0, 1);
@@ -333,6 +332,19 @@ static void attaching(void)
     CHECK(trace(PTRACE_CONT, pid, 0, NULL), 0);
     ends_with(pid, 60 << 8);
     CHECK_ERRNO(trace(PTRACE_ATTACH, 0x3ffffff, 0, NULL), ESRCH);
+}
+
+/* A sleeper that is looked at sleeps on. */
+static void sleep_goes_on(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(usleep(400000) == 0 ? 61 : 62);
+    usleep(100000);
+    CHECK(trace(PTRACE_ATTACH, pid, 0, NULL), 0);
+    ends_with(pid, SIGSTOP << 8 | 0x7f);
+    trace(PTRACE_DETACH, pid, 0, NULL);
+    ends_with(pid, 61 << 8);
 }
 
 int main(int argc, char **argv)
@@ -348,5 +360,6 @@ int main(int argc, char **argv)
     children_threads_and_programs(0);
     children_threads_and_programs(1);
     attaching();
+    sleep_goes_on();
     return check_end();
 }
