@@ -239,18 +239,20 @@ const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block
 {
     static __thread struct lower l;
     uint8_t *before = buffer->at;
-    unsigned sites = buffer->site_count;
+    unsigned sites = buffer->site_count, links = buffer->link_count;
 
     if (block->count > MAX_VALUES || !(l.operations = keep_operations(buffer, block)))
         return NULL;
     bool done = compile(&l, buffer, block, false);
     if (!done && !l.e.full) {
         buffer->site_count = sites;
+        buffer->link_count = links;
         done = compile(&l, buffer, block, true);
     }
     if (!done) {
         buffer->at = before;
         buffer->site_count = sites;
+        buffer->link_count = links;
         return NULL;
     }
     const uint8_t *code = buffer->at;

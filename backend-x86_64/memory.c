@@ -2,6 +2,8 @@
  * leads back to the guest's instruction. */
 #include "lower.h"
 
+#include <xemu/mem.h>
+
 /* --- addresses ---------------------------------------------------------------------------------------- */
 
 static bool is_scaling(const struct lower *l, unsigned v)
@@ -157,6 +159,18 @@ static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
         l->w[v].home = (int16_t)r;
 }
 
+/* The thread pointer is a field like a register; the others are functions. */
+static bool lower_sysreg(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->imm != SYSREG_TPIDR_EL0)
+        return false;
+    if (insn->op == IR_get_sysreg)
+        emit_rm(&l->e, X86_MOV, 64, result_reg(l), CPU_FIELD(tpidr_el0));
+    else
+        emit_rm(&l->e, X86_STORE, 64, use(l, insn->arg[0]), CPU_FIELD(tpidr_el0));
+    return true;
+}
+
 bool lower_memory(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
@@ -170,6 +184,9 @@ bool lower_memory(struct lower *l, const struct ir_insn *insn)
     case IR_put_vreg:
         lower_put_vreg(l, insn);
         return true;
+    case IR_get_sysreg:
+    case IR_put_sysreg:
+        return lower_sysreg(l, insn);
     case IR_load:
         lower_load(l, insn);
         return true;

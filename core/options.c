@@ -16,8 +16,10 @@ struct options options = {.inherited = -1};
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_flag, set_stats, set_engine, set_cpu, set_strace, set_log, set_guest_env,
-    unset_guest_env, set_inherited, show_version, show_help;
+static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine,
+    set_cpu, set_strace, set_log, set_guest_env,
+    unset_guest_env, show_version, show_help;
+static setter set_inherited;
 
 struct option_row {
     char letter;
@@ -208,6 +210,15 @@ static const char *set_stats(void *member, const char *value)
     if (value && !json && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
         return "should be text or json";
     *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
+    return NULL;
+}
+
+static const char *set_perf(void *member, const char *value)
+{
+    bool map = strcmp(value, "map") == 0;
+    if (!map && strcmp(value, "jitdump") != 0)
+        return "should be map or jitdump";
+    *(enum perf_output *)member = map ? PERF_MAP : PERF_JITDUMP;
     return NULL;
 }
 

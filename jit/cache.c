@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 256 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
+enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 512 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
 
 struct code_cache cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -236,6 +236,8 @@ enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, str
         .pc = ir->pc,
         .code = code,
         .guest_bytes = guest_bytes,
+        .read_start = ir->read_start,
+        .read_end = ir->read_end,
         .host_bytes = (uint32_t)(out.at - code),
         .first_link = arena->link_count,
         .link_count = out.link_count - arena->first_link - arena->link_count,
@@ -247,6 +249,7 @@ enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, str
     cache.stats.guest_instructions += guest_bytes / 4;
     cache.stats.host_bytes += block->host_bytes;
     publish(block);
+    perf_add(block);
     *added = block;
     return CACHE_ADDED;
 }

@@ -37,6 +37,7 @@ struct jit_block {
     uint64_t pc;
     const uint8_t *code;     /* in the write view */
     uint32_t guest_bytes, host_bytes;
+    uint64_t read_start, read_end; /* the guest's code that it depends on, within its page */
     unsigned first_link, link_count; /* numbers of links, the first one relative to the arena's first */
     _Atomic bool retired;
     struct jit_block *_Atomic next_in_hash;
@@ -143,6 +144,7 @@ static inline const void *cache_executable(const uint8_t *code) { return code + 
 /* --- links.c; with the lock held --- */
 
 void link_to(struct code_link *link, struct jit_block *block);
+bool link_is_open(const struct code_link *link); /* leads to its stub; also without the lock */
 void link_reset(struct code_link *link);        /* back to its stub */
 void links_reset_incoming(struct jit_block *block);
 
@@ -156,6 +158,10 @@ bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in 
 /* --- stats.c --- */
 
 void stats_add(struct stats *to, const struct stats *from);
+
+/* --- perf.c; with the lock held --- */
+
+void perf_add(const struct jit_block *block);
 
 /* --- threads.c --- */
 

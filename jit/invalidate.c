@@ -3,7 +3,10 @@
 
 /* --- pages -------------------------------------------------------------------------------------------- */
 
-static struct jit_block **page_head(uint64_t page) { return &cache.pages[(page >> 12 ^ page >> 25) & (PAGE_HEADS - 1)]; }
+static struct jit_block **page_head(uint64_t page)
+{
+    return &cache.pages[(page >> 12 ^ page >> 25) & (PAGE_HEADS - 1)];
+}
 
 void pages_add(struct jit_block *block)
 {
@@ -56,7 +59,7 @@ static void retire_listed(struct jit_block *block, uint64_t start, uint64_t end)
 {
     for (struct jit_block *next; block; block = next) {
         next = block->next_in_page;
-        if (block->pc < end && block->pc + block->guest_bytes > start) {
+        if (block->read_start < end && block->read_end > start) {
             block_retire(block);
             cache.stats.blocks_invalidated++;
         }
@@ -96,7 +99,7 @@ static void ask_readers(uint64_t epoch)
 {
     for (struct jit *jit = cache.threads; jit; jit = jit->next)
         if (atomic_load(&jit->reading) && atomic_load(&jit->epoch) < epoch)
-            __atomic_fetch_or(&jit->cpu->stop, STOP_SAFE_POINT, __ATOMIC_RELAXED);
+            __atomic_fetch_or(&jit->cpu->stop, STOP_SAFE_POINT, __ATOMIC_SEQ_CST);
 }
 
 void arena_retire(struct arena *arena)

@@ -49,12 +49,14 @@ static uint32_t guest_bytes(const struct ir_block *block)
     return bytes;
 }
 
-static void log_block(const struct ir_block *block, uint32_t bytes)
+static void log_block(const struct ir_block *ir, const struct jit_block *block)
 {
     if (log_on(LOG_IN_ASM))
-        log_guest_code(block->pc, bytes);
+        log_guest_code(block->pc, block->guest_bytes);
     if (log_on(LOG_IR))
-        log_ir_block(block);
+        log_ir_block(ir);
+    if (log_on(LOG_OUT_ASM))
+        log_host_code(block->pc, block->code, block->host_bytes, (uint64_t)cache_executable(block->code));
 }
 
 /* A log of every block: then control comes back after each. */
@@ -69,6 +71,10 @@ static void lift(struct cpu *cpu, unsigned insns)
     fetch_check(cpu);
     lift_block(jit->ir, cpu->pc, insns);
     pass_forward(jit->ir);
+    verify(jit->ir);
+    pass_flags(jit->ir);
+    verify(jit->ir);
+    pass_fold(jit->ir);
     verify(jit->ir);
 }
 
@@ -128,7 +134,7 @@ static struct jit_block *compile(struct cpu *cpu)
     }
     jit->stats.compile_ns += now_ns() - started;
     if (block && log_mask)
-        log_block(jit->ir, block->guest_bytes);
+        log_block(jit->ir, block);
     return block;
 }
 
@@ -184,7 +190,7 @@ static void arrive(struct jit *jit, struct jit_block *block, uint64_t link)
         return;
     if (!link) {
         thread_remember(jit, block);
-    } else if (!cache.links[link].to) {
+    } else if (link_is_open(&cache.links[link])) {
         pthread_mutex_lock(&cache.lock);
         link_to(&cache.links[link], block);
         pthread_mutex_unlock(&cache.lock);

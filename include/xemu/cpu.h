@@ -99,7 +99,7 @@ struct cpu {
     uint64_t x[32]; /* x[31] is SP: only the *_sp accessors touch it */
     uint64_t pc;    /* precise whenever an engine has returned */
     uint32_t nzcv;  /* bits 31..28, other bits zero */
-    volatile uint32_t stop; /* nonzero: engines return EXIT_SIGNAL at the next instruction boundary */
+    volatile uint32_t stop; /* nonzero (STOP_ bits): engines return EXIT_SIGNAL at the next instruction boundary */
     uint64_t tpidr_el0;
     uint32_t fpcr;
     uint32_t fpsr;         /* QC, and sticky bits that are not in mxcsr: read with fp_get_fpsr() */
