@@ -179,7 +179,7 @@ static const struct vdso image = {
     .code =
         {NOP, {MOV_X8(139), SVC}, {MOV_X8(169), SVC, RET}, {MOV_X8(113), SVC, RET}, {MOV_X8(114), SVC, RET}},
 };
-_Static_assert(sizeof(struct vdso) <= VDSO_SIZE, "the vDSO is one page");
+_Static_assert(sizeof(struct vdso) <= VDSO_PATH, "the vDSO is half a page");
 
 int vdso_map(struct guest_image *guest)
 {
@@ -187,6 +187,8 @@ int vdso_map(struct guest_image *guest)
     if (page < 0)
         return page;
     memcpy((void *)page, &image, sizeof image);
+    if (strlen(guest->path) < VDSO_SIZE - VDSO_PATH) /* for other guests' view of /proc/PID/exe */
+        strcpy((char *)page + VDSO_PATH, guest->path);
     guest->vdso = page;
     guest->sigreturn = page + AT(code.sigreturn);
     return guest_mprotect(page, VDSO_SIZE, PROT_READ | PROT_EXEC);

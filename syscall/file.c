@@ -155,12 +155,13 @@ int64_t sys_readlinkat(struct cpu *cpu, const uint64_t args[6])
     int error = path_get(&path, (int)args[0], args[1], false);
     if (error)
         return error;
-    if (path.proc != PROC_EXE)
+    if (path.proc != PROC_EXE && path.proc != PROC_OTHER_EXE)
         return HOST_CALL(SYS_readlinkat, args[0], path_arg(&path, args[1]), args[2], args[3]);
     if ((int)args[3] <= 0)
         return -EINVAL;
-    size_t length = strlen(guest_image.path);
+    const char *program = path.proc == PROC_EXE ? guest_image.path : path.buffer;
+    size_t length = strlen(program);
     if (length > args[3])
         length = args[3];
-    return guest_copy_out(args[2], guest_image.path, length) ? -EFAULT : (int64_t)length;
+    return guest_copy_out(args[2], program, length) ? -EFAULT : (int64_t)length;
 }

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VDSO_SIZE = 4096 };
+/* Behind the ELF image, at VDSO_PATH, is the program's path, with a NUL; empty if it is too long. */
+enum { VDSO_SIZE = 4096, VDSO_PATH = 2048 };
 
 /* What the loader found out; lives as long as the process. */
 struct guest_image {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -93,6 +94,28 @@ static void exe_is_the_program(const char *argv0)
     close(directory);
     CHECK(realpath("/proc/self/exe", real) != NULL, 1);
     CHECK(strcmp(path, real), 0);
+}
+
+/* Others are seen as the programs that they are, too. */
+static void exe_of_a_child(void)
+{
+    char path[64], mine[4096] = {0}, its[4096] = {0};
+    struct stat own, other;
+    readlink("/proc/self/exe", mine, sizeof mine - 1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(1);
+    }
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    CHECK(readlink(path, its, sizeof its - 1), strlen(mine));
+    CHECK(strcmp(its, mine), 0);
+    CHECK(stat(path, &other), 0);
+    CHECK(stat(mine, &own), 0);
+    CHECK(own.st_ino == other.st_ino && own.st_dev == other.st_dev, 1);
+    CHECK(access("/proc/1073741823/exe", F_OK), -1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
 }
 
 static void command_line_and_environment(int argc, char **argv)
@@ -252,6 +275,7 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     exe_is_the_program(argv[0]);
+    exe_of_a_child();
     command_line_and_environment(argc, argv);
     auxiliary_vector();
     maps_show_the_program();
