@@ -22,6 +22,9 @@ union vec {
 /* NZCV as in the PSTATE and SPSR layout: bits 31..28. */
 enum { NZCV_N = 1u << 31, NZCV_Z = 1u << 30, NZCV_C = 1u << 29, NZCV_V = 1u << 28, NZCV_MASK = 0xfu << 28 };
 
+/* Bits of struct cpu's pstate. */
+enum { PSTATE_SSBS = 1u << 12, PSTATE_DIT = 1u << 24 };
+
 /* FPSR bits (Arm ARM C5.2.10). */
 enum {
     FPSR_IOC = 1u << 0,
@@ -39,6 +42,7 @@ enum {
     FPCR_FIZ = 1u << 0,
     FPCR_AH = 1u << 1,
     FPCR_NEP = 1u << 2,
+    FPCR_EBF = 1u << 13,
     FPCR_FZ16 = 1u << 19,
     FPCR_RMODE_SHIFT = 22,
     FPCR_RMODE = 3u << FPCR_RMODE_SHIFT,
@@ -87,6 +91,7 @@ struct cpu {
     const _Atomic uint64_t *generation; /* of guest code; compiled code compares it with... */
     uint64_t jit_generation;            /* ...the one that it was made for */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
+    uint32_t pstate;       /* DIT and SSBS at their places in PSTATE */
     uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
 
     uint64_t saved[16];    /* compiled code's registers around a rare case */
@@ -94,9 +99,6 @@ struct cpu {
 };
 
 #define EXCL_NONE UINT64_MAX
-
-/* MIDR_EL1: implementer 0 (reserved for software), architecture by ID registers; /proc/cpuinfo says the same. */
-#define CPU_MIDR 0x000f0010u
 
 /* The cpu of the calling host thread; null outside guest threads. Readable in signal handlers. */
 extern __thread struct cpu *this_cpu __attribute__((tls_model("initial-exec")));
