@@ -16,6 +16,12 @@ static void *aligned(struct cpu *cpu, uint64_t addr, unsigned size)
     return (void *)addr;
 }
 
+uint64_t mem_aligned(struct cpu *cpu, uint64_t addr, unsigned size)
+{
+    aligned(cpu, addr, size);
+    return addr;
+}
+
 /* Under x86-TSO every load acquires; a store-release that must not be passed by a later load-acquire (RCsc) is
  * an exchange. */
 NO_SANITIZE uint64_t mem_load_acquire(struct cpu *cpu, uint64_t addr, unsigned size)

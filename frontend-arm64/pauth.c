@@ -1,4 +1,5 @@
-/* Pointer authentication (Arm ARM D8.10): codes in bits 54 to 48, below the tag that Linux leaves programs. */
+/* Pointer authentication (Arm ARM D8.10): codes in bits 54 to 48, below the tag that Linux leaves programs, and in the
+ * upper half of the addresses, where it leaves none, also in bits 63 to 56. */
 #include <xemu/features.h>
 #include <xemu/log.h>
 #include <xemu/mem.h>
@@ -7,8 +8,7 @@
 #include <stdatomic.h>
 #include <sys/random.h>
 
-enum { LOW = 48, HIGH = 54 };
-static const uint64_t CODE = ((1ull << (HIGH - LOW + 1)) - 1) << LOW;
+static const uint64_t CODE_LOWER = 0x007full << 48, CODE_UPPER = 0xff7full << 48;
 
 /* The process's keys, two words each, in the order of enum pauth_key. */
 static uint64_t keys[PAUTH_KEYS][2];
@@ -38,19 +38,24 @@ static uint64_t compute(uint64_t pointer, uint64_t modifier, enum pauth_key key)
     return mixed(first ^ modifier ^ keys[key][1], 0x6a09e667f3bcc909);
 }
 
+static uint64_t code_bits(uint64_t pointer) { return pointer >> 55 & 1 ? CODE_UPPER : CODE_LOWER; }
+
 /* The pointer as it was: all of the code equal to bit 55. */
-static uint64_t canonical(uint64_t pointer) { return pointer >> 55 & 1 ? pointer | CODE : pointer & ~CODE; }
+static uint64_t canonical(uint64_t pointer)
+{
+    return pointer >> 55 & 1 ? pointer | CODE_UPPER : pointer & ~CODE_LOWER;
+}
 
 /* [AddPAC] with FEAT_PAuth2: the code is added by exclusive or. */
 uint64_t pauth_sign(uint64_t pointer, uint64_t modifier, enum pauth_key key)
 {
-    return pointer ^ (compute(canonical(pointer), modifier, key) & CODE);
+    return pointer ^ (compute(canonical(pointer), modifier, key) & code_bits(pointer));
 }
 
 /* [Auth]: a wrong code stays behind as an address that no access may use, or with FEAT_FPAC is an exception. */
 uint64_t pauth_authenticate(struct cpu *cpu, uint64_t pointer, uint64_t modifier, enum pauth_key key)
 {
-    uint64_t result = pointer ^ (compute(canonical(pointer), modifier, key) & CODE);
+    uint64_t result = pointer ^ (compute(canonical(pointer), modifier, key) & code_bits(pointer));
     if (result != canonical(result) && feature_on[FEAT_FPAC])
         fault_raise(cpu, SIGILL, ILL_ILLOPN, cpu->pc);
     return result;

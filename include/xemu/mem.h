@@ -107,6 +107,9 @@ uint64_t mem_atomic(struct cpu *cpu, uint64_t addr, unsigned size, enum atomic_o
 uint64_t mem_compare_and_swap(struct cpu *cpu, uint64_t addr, unsigned size, uint64_t expected, uint64_t value);
 union vec mem_compare_and_swap_pair(struct cpu *cpu, uint64_t addr, union vec expected, union vec value);
 
+/* Returns addr, or faults as an ordered access of 1 << size bytes does. */
+uint64_t mem_aligned(struct cpu *cpu, uint64_t addr, unsigned size);
+
 /* 16 bytes at once; ATOMIC_CLR, ATOMIC_SET or ATOMIC_SWP. */
 union vec mem_atomic_pair(struct cpu *cpu, uint64_t addr, enum atomic_op op, union vec value);
 
