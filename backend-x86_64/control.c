@@ -1,7 +1,47 @@
-/* Control: how a block begins and ends, how it reaches other blocks, and the way into and out of compiled code. */
+/* Control: how a block ends, how it reaches other blocks, and the way into and out of compiled code.
+ *
+ * Every cycle of guest code has a poll of cpu->stop in it: at branches backwards, and where the target of an indirect
+ * branch or of an unexpected return is looked up. At a block's boundary RAX and RCX are free, the other registers are
+ * the guest's or nobody's. */
 #include "lower.h"
 
-/* --- leaving ------------------------------------------------------------------------------------------ */
+enum { TARGET = RAX, SCRATCH = RCX };
+
+/* --- pieces ------------------------------------------------------------------------------------------- */
+
+/* An instruction with a /digit and a field of struct cpu. */
+static void emit_on_field(struct emit *e, unsigned opcode, unsigned digit, struct x86_mem field)
+{
+    emit_bytes(e, 2, opcode | (0x80u | digit << 3 | RBP) << 8);
+    emit_bytes(e, 4, (uint32_t)field.displacement);
+}
+
+static void emit_push_field(struct emit *e, struct x86_mem field) { emit_on_field(e, 0xff, 6, field); }
+static void emit_pop_field(struct emit *e, struct x86_mem field) { emit_on_field(e, 0x8f, 0, field); }
+
+/* So that the displacement that follows `opcode` bytes of opcode can be written in one piece, also by another thread
+ * while this code runs. */
+static void align_displacement(struct emit *e, unsigned opcode)
+{
+    static const uint32_t nops[4] = {0, 0x90, 0x9066, 0x001f0f};
+    unsigned count = -(unsigned)((uintptr_t)e->at + opcode) & 3;
+    if (count)
+        emit_bytes(e, count, nops[count]);
+}
+
+/* opcode with a displacement; returns its place. */
+static uint8_t *emit_relative(struct emit *e, unsigned bytes, unsigned opcode)
+{
+    emit_bytes(e, bytes, opcode);
+    emit_bytes(e, 4, 0);
+    return e->at - 4;
+}
+
+static void patch_here(struct lower *l, uint8_t *displacement)
+{
+    if (!l->e.full)
+        emit_patch(displacement, l->e.at);
+}
 
 static void store_pc(struct lower *l, uint64_t pc)
 {
@@ -13,99 +53,231 @@ static void store_pc(struct lower *l, uint64_t pc)
     }
 }
 
-static void leave(struct lower *l, enum exit_reason reason, const uint8_t *link)
+void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason)
 {
-    emit_mov_imm(&l->e, RDX, (uint64_t)link);
+    store_pc(l, pc);
+    emit_mov_imm(&l->e, SCRATCH, 0);
     emit_mov_imm(&l->e, RAX, reason);
     emit_jmp_to(&l->e, l->buffer->exit);
 }
 
-/* A jump to the block at target: at first to code right behind it that asks for the block and for the link. */
-void lower_branch(struct lower *l, uint64_t target)
+/* --- links -------------------------------------------------------------------------------------------- */
+
+/* The exit by a link whose jump, conditional jump or call is emitted next: opcode, in bytes. */
+static struct side_exit *emit_link(struct lower *l, uint64_t target, unsigned bytes, unsigned opcode)
 {
-    uint8_t *link = emit_jmp(&l->e);
-    if (!l->e.full)
-        emit_patch(link, l->e.at);
-    store_pc(l, target);
-    leave(l, EXIT_BRANCH, link);
+    struct code_buffer *buffer = l->buffer;
+    if (l->exit_count == MAX_EXITS || buffer->link_count == buffer->link_capacity) {
+        l->failed = true;
+        return &l->exits[0];
+    }
+    struct side_exit *out = &l->exits[l->exit_count++];
+    *out = (struct side_exit){.link = buffer->link_count++};
+    align_displacement(&l->e, bytes);
+    buffer->links[out->link] = (struct code_link){
+        .displacement = emit_relative(&l->e, bytes, opcode),
+        .target = target,
+    };
+    return out;
+}
+
+static uint8_t *emit_poll(struct lower *l)
+{
+    emit_mi32(&l->e, X86_CMP, CPU_FIELD(stop), 0);
+    return emit_jcc(&l->e, CC_NE);
+}
+
+/* Where a call comes back to. */
+static void emit_return_point(struct lower *l, uint64_t pc)
+{
+    if (pc == (uint64_t)(int32_t)pc) {
+        emit_ri(&l->e, X86_CMP, 64, TARGET, (int32_t)pc);
+    } else if (l->literal_count < MAX_EXITS) {
+        l->literals[l->literal_count++] =
+            (struct literal){emit_relative(&l->e, 3, 0x053b48), pc}; /* cmp rax, [rip + displacement] */
+    } else {
+        l->failed = true;
+    }
+    emit_jcc_to(&l->e, CC_NE, l->buffer->return_miss);
+    emit_link(l, pc, 1, 0xe9);
+}
+
+void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind)
+{
+    uint8_t *poll = target <= l->pc ? emit_poll(l) : NULL;
+    emit_link(l, target, 1, kind == BRANCH_CALL ? 0xe8 : 0xe9)->poll = poll;
+    if (kind == BRANCH_CALL)
+        emit_return_point(l, l->pc + 4);
+}
+
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target)
+{
+    if (target > l->pc) {
+        emit_link(l, target, 2, 0x800f | cc << 8);
+        return;
+    }
+    uint8_t *over = emit_jcc(&l->e, cc ^ 1);
+    lower_branch(l, target, BRANCH_PLAIN);
+    patch_here(l, over);
+}
+
+/* Stubs: what links lead to at first and polls always; and the literals. */
+void emit_exits(struct lower *l)
+{
+    for (unsigned i = 0; i < l->exit_count && !l->e.full; i++) {
+        struct code_link *link = &l->buffer->links[l->exits[i].link];
+        link->stub = l->e.at;
+        patch_here(l, link->displacement);
+        if (l->exits[i].poll)
+            patch_here(l, l->exits[i].poll);
+        emit_mov_imm(&l->e, SCRATCH, l->exits[i].link);
+        emit_jmp_to(&l->e, l->buffer->exit_link);
+    }
+    for (unsigned i = 0; i < l->literal_count && !l->e.full; i++) {
+        patch_here(l, l->literals[i].displacement);
+        emit_bytes(&l->e, 8, l->literals[i].value);
+    }
+}
+
+/* Aligned, so that other threads see the old target or the new one. */
+void backend_link(const struct code_link *link, const uint8_t *code)
+{
+    int32_t distance = (int32_t)(code - (link->displacement + 4));
+    __atomic_store_n((int32_t *)link->displacement, distance, __ATOMIC_RELEASE);
+}
+
+/* --- indirect branches -------------------------------------------------------------------------------- */
+
+/* The table's entry for the block at TARGET, into SCRATCH; the jumps lead away where it has another, and where the
+ * thread is to stop. */
+static void emit_look_up(struct emit *e, uint8_t *away[2])
+{
+    _Static_assert(sizeof(struct jit_table_entry) == 16, "an instruction's address, times 4, is its entry's offset");
+    emit_bytes(e, 7, 0x850c8d); /* lea ecx, [rax * 4] */
+    emit_ri(e, X86_AND, 32, SCRATCH, (JIT_TABLE_ENTRIES - 1) * 16);
+    emit_rm(e, X86_ADD, 64, SCRATCH, CPU_FIELD(jit_table));
+    emit_rm(e, X86_CMP, 64, TARGET, x86_at(SCRATCH, offsetof(struct jit_table_entry, pc)));
+    away[0] = emit_jcc(e, CC_NE);
+    emit_mi32(e, X86_CMP, CPU_FIELD(stop), 0);
+    away[1] = emit_jcc(e, CC_NE);
+}
+
+/* jmp or call [SCRATCH + 8]: the digit tells. */
+enum { FOUND_CALL = 2, FOUND_JMP = 4 };
+static void emit_go_to_found(struct emit *e, unsigned digit)
+{
+    _Static_assert(offsetof(struct jit_table_entry, code) == 8, "the code's place in an entry");
+    emit_bytes(e, 3, 0x0840ff | (digit << 3 | SCRATCH) << 8);
 }
 
 void lower_jump(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned pc = use_reg(l, insn->arg[0]);
-    emit_rm(&l->e, X86_STORE, 64, pc, CPU_FIELD(pc));
-    unsigned index = take_temp(l), table = take_temp(l);
-    emit_rm(&l->e, X86_MOV, 64, table, CPU_FIELD(jit_table));
-    emit_rr(&l->e, X86_MOV, 32, index, pc);
-    emit_shift_imm(&l->e, SHIFT_SHR, 32, index, 2);
-    emit_ri(&l->e, X86_AND, 32, index, JIT_TABLE_ENTRIES - 1);
-    emit_shift_imm(&l->e, SHIFT_SHL, 32, index, 4);
-    emit_rr(&l->e, X86_ADD, 64, index, table);
-    emit_rm(&l->e, X86_CMP, 64, pc, x86_at(index, offsetof(struct jit_table_entry, pc)));
-    uint8_t *miss = emit_jcc(&l->e, CC_NE);
-    emit_rm(&l->e, X86_MOV, 64, index, x86_at(index, offsetof(struct jit_table_entry, code)));
-    emit_jmp_reg(&l->e, index);
-    if (!l->e.full)
-        emit_patch(miss, l->e.at);
-    leave(l, EXIT_BRANCH, NULL);
+    unsigned pc = use(l, insn->arg[0]);
+    uint8_t *away[2];
+    if (pc != TARGET)
+        emit_rr(&l->e, X86_MOV, 64, TARGET, pc);
+    if (insn->imm == BRANCH_RETURN) {
+        emit_bytes(&l->e, 1, 0xc3); /* ret */
+        return;
+    }
+    emit_look_up(&l->e, away);
+    if (insn->imm != BRANCH_CALL) {
+        emit_go_to_found(&l->e, FOUND_JMP);
+        patch_here(l, away[0]);
+        patch_here(l, away[1]);
+        emit_jmp_to(&l->e, l->buffer->not_found);
+        return;
+    }
+    emit_go_to_found(&l->e, FOUND_CALL);
+    const uint8_t *back = l->e.at;
+    emit_return_point(l, l->pc + 4);
+    patch_here(l, away[0]);
+    patch_here(l, away[1]);
+    emit_call_to(&l->e, l->buffer->not_found);
+    emit_jmp_to(&l->e, back);
 }
+
+/* --- stops -------------------------------------------------------------------------------------------- */
 
 void lower_stop(struct lower *l, const struct ir_insn *insn)
 {
     enum exit_reason reason = (enum exit_reason)(insn->imm & 0xff);
     emit_store_imm(&l->e, 32, CPU_FIELD(exit_imm), (int32_t)(insn->imm >> 8));
-    store_pc(l, reason == EXIT_CODE ? l->pc + 4 : l->pc);
-    leave(l, reason, NULL);
+    emit_leave_at(l, reason == EXIT_CODE ? l->pc + 4 : l->pc, reason);
 }
 
-void emit_poll(struct lower *l)
+/* --- what all blocks share ---------------------------------------------------------------------------- */
+
+static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
+enum { SAVED = sizeof callee_saved, ALIGN = 8 }; /* the C stack is aligned to 16 bytes then */
+
+static void emit_push_or_pop(struct emit *e, unsigned opcode, unsigned reg)
 {
-    emit_mi32(&l->e, X86_CMP, CPU_FIELD(stop), 0);
-    uint8_t *stopped = emit_jcc(&l->e, CC_NE);
-    emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(generation));
-    emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RAX, 0));
-    emit_rm(&l->e, X86_CMP, 64, RAX, CPU_FIELD(jit_generation));
-    uint8_t *fresh = emit_jcc(&l->e, CC_E);
-    if (!l->e.full)
-        emit_patch(stopped, l->e.at);
-    store_pc(l, l->block->pc);
-    leave(l, EXIT_BRANCH, NULL);
-    if (!l->e.full)
-        emit_patch(fresh, l->e.at);
+    if (reg >> 3)
+        emit_bytes(e, 1, 0x41);
+    emit_bytes(e, 1, opcode | (reg & 7));
 }
 
-void backend_link(uint8_t *displacement, const void *code) { emit_patch(displacement, code); }
-
-/* --- entry and exit ----------------------------------------------------------------------------------- */
-
-jit_entry *backend_stubs(struct code_buffer *buffer)
+static void emit_entry(struct emit *e)
 {
-    static const uint8_t saved[] = {RBX, RBP, R12, R13, R14, R15};
-    struct emit e = {buffer->at, buffer->end, false};
-    jit_entry *entry;
+    for (unsigned i = 0; i < SAVED; i++)
+        emit_push_or_pop(e, 0x50, callee_saved[i]);
+    emit_ri(e, X86_SUB, 64, RSP, ALIGN);
+    emit_rm(e, X86_LEA, 64, RBP, x86_at(RDI, CPU_BIAS));
+    emit_rm(e, X86_STORE, 64, RSP, CPU_FIELD(host_sp));
+    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(return_sp));
+    emit_rr(e, X86_MOV, 64, RAX, RSI);
+    emit_load_state(e);
+    emit_jmp_reg(e, RAX);
+}
 
-    *(void **)&entry = e.at;
-    for (unsigned i = 0; i < sizeof saved; i++) {
-        if (saved[i] >> 3)
-            emit_bytes(&e, 1, 0x41);
-        emit_bytes(&e, 1, 0x50 | (saved[i] & 7)); /* push */
-    }
-    emit_ri(&e, X86_SUB, 64, RSP, FRAME);
-    emit_rm(&e, X86_LEA, 64, RBP, x86_at(RDI, CPU_BIAS));
-    for (int i = 0; i < PINS; i++)
-        emit_rm(&e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
-    emit_jmp_reg(&e, RSI);
+static void emit_leave(struct emit *e)
+{
+    emit_save_state(e);
+    emit_rr(e, X86_MOV, 64, RDX, RCX);
+    emit_rm(e, X86_STORE, 64, RSP, CPU_FIELD(return_sp));
+    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(host_sp));
+    emit_ri(e, X86_ADD, 64, RSP, ALIGN);
+    for (unsigned i = SAVED; i-- > 0;)
+        emit_push_or_pop(e, 0x58, callee_saved[i]);
+    emit_bytes(e, 1, 0xc3); /* ret */
+}
 
+/* The return address waits in *cpu, not on the stack of return points: if the function leaves by the recovery point
+ * nothing of it stays behind. */
+void emit_on_c_stack(struct emit *e)
+{
+    emit_pop_field(e, CPU_FIELD(call_return));
+    emit_rm(e, X86_STORE, 64, RSP, CPU_FIELD(return_sp));
+    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(host_sp));
+    emit_bytes(e, 2, 0xd0ff); /* call rax */
+    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(return_sp));
+    emit_push_field(e, CPU_FIELD(call_return));
+}
+
+const uint8_t *backend_stubs(struct code_buffer *buffer)
+{
+    struct emit e = {.at = buffer->at, .end = buffer->end, .level = (uint8_t)host.level};
+    uint8_t *away[2];
+
+    const uint8_t *entry = e.at;
+    emit_entry(&e);
+    buffer->exit_link = e.at;
+    emit_mov_imm(&e, RAX, EXIT_BRANCH);
     buffer->exit = e.at;
-    for (int i = 0; i < PINS; i++)
-        emit_rm(&e, X86_STORE, 64, pins[i].host, x_mem(pins[i].guest));
-    emit_ri(&e, X86_ADD, 64, RSP, FRAME);
-    for (unsigned i = sizeof saved; i-- > 0;) {
-        if (saved[i] >> 3)
-            emit_bytes(&e, 1, 0x41);
-        emit_bytes(&e, 1, 0x58 | (saved[i] & 7)); /* pop */
-    }
-    emit_bytes(&e, 1, 0xc3); /* ret */
+    emit_leave(&e);
+    buffer->call = emit_call_stub(&e);
+    buffer->return_empty = e.at;
+    emit_ri(&e, X86_SUB, 64, RSP, 8); /* it stays where it is */
+    buffer->return_miss = e.at;
+    emit_look_up(&e, away);
+    emit_go_to_found(&e, FOUND_JMP);
+    emit_patch(away[0], e.at);
+    emit_patch(away[1], e.at);
+    buffer->not_found = e.at;
+    emit_rm(&e, X86_STORE, 64, TARGET, CPU_FIELD(pc));
+    emit_mov_imm(&e, RCX, 0);
+    emit_jmp_to(&e, buffer->exit_link);
     buffer->at = e.at;
     return entry;
 }

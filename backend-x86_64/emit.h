@@ -13,10 +13,24 @@ enum x86_cc { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, C
 enum x86_op {
 #define X86_RM(name, prefix, map, opcode) X86_##name,
 #define X86_MR(name, prefix, map, opcode) X86_##name,
+#define X86_V(name, pp, map, opcode, w, needs, commutes)
 #include "x86.def"
 #undef X86_RM
 #undef X86_MR
+#undef X86_V
     X86_OP_COUNT
+};
+
+enum x86_vop {
+    V_NONE,
+#define X86_RM(name, prefix, map, opcode)
+#define X86_MR(name, prefix, map, opcode)
+#define X86_V(name, pp, map, opcode, w, needs, commutes) V_##name,
+#include "x86.def"
+#undef X86_RM
+#undef X86_MR
+#undef X86_V
+    X86_VOP_COUNT
 };
 
 /* [base + index * (1 << scale) + displacement]; index may be NO_REG, not RSP. */
@@ -30,10 +44,15 @@ static inline struct x86_mem x86_at(unsigned base, int32_t displacement)
     return (struct x86_mem){(uint8_t)base, NO_REG, 0, displacement};
 }
 
+/* x86-64 micro-architecture levels: SSE4.2; AVX2, BMI2, FMA, F16C; AVX-512 F, BW, DQ, VL. */
+enum host_level { HOST_V2 = 2, HOST_V3, HOST_V4 };
+
 /* The output. Past the end nothing is written and `full` is set. */
 struct emit {
     uint8_t *at, *end;
     bool full;
+    uint8_t level;           /* enum host_level: VEX from 3 on, EVEX from 4 on; 0 is 2 */
+    unsigned flags_written;  /* instructions so far that wrote EFLAGS */
 };
 
 /* w is the operand size in bits, 32 or 64 (rows with a size of their own: 32). */
@@ -61,13 +80,29 @@ void emit_unary(struct emit *e, enum x86_unary op, unsigned w, unsigned reg);
 void emit_bswap(struct emit *e, unsigned w, unsigned reg);
 void emit_shrd_imm(struct emit *e, unsigned w, unsigned low, unsigned high, unsigned count);
 
-/* SSE: mandatory prefix (0 none), map (1 0F, 2 0F38, 3 0F3A), opcode; xmm, xmm or memory. w 64: REX.W. */
-void emit_sse_rr(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned w, unsigned reg, unsigned rm);
-void emit_sse_rm(struct emit *e, unsigned prefix, unsigned map, unsigned opcode, unsigned reg, struct x86_mem mem);
-/* 66 0F opcode /digit xmm, imm8: the shifts by an immediate. */
-void emit_sse_shift(struct emit *e, unsigned opcode, unsigned digit, unsigned reg, unsigned imm);
-/* VFMADD231: dst += a * [mem]; opcode B8 packed, B9 scalar; w 64 double, 32 single. Registers XMM0 to XMM7. */
-void emit_fma231(struct emit *e, unsigned opcode, unsigned w, unsigned dst, unsigned a, struct x86_mem mem);
+/* With a lock prefix; memory only. */
+void emit_locked(struct emit *e, enum x86_op op, unsigned w, unsigned reg, struct x86_mem mem);
+/* BMI2: SHLX, SHRX, SARX of src by the low bits of `count`; RORX by an immediate; BMI: ANDN, ~not & src. */
+void emit_shift_by(struct emit *e, enum x86_shift shift, unsigned w, unsigned dst, unsigned src, unsigned count);
+void emit_rorx(struct emit *e, unsigned w, unsigned dst, unsigned src, unsigned count);
+void emit_andn(struct emit *e, unsigned w, unsigned dst, unsigned not, unsigned src);
+void emit_imul_imm(struct emit *e, unsigned w, unsigned dst, unsigned src, int32_t imm);
+void emit_cqo(struct emit *e, unsigned w); /* CDQ, CQO */
+
+/* Vectors: registers XMM0 to XMM31; those above 15 on level 4 only, and not in rows that need L. With three operands,
+ * reg = op(first, rm); where the encoding has only two (level 2), first must be reg. Operations of one operand: first
+ * is 0 in the encoding of levels 3 and 4, so pass VEX_NONE. `wide`: a general register of 64 bits (REX.W). */
+enum { VEX_NONE = 0xff };
+bool emit_v_has(enum x86_vop op, enum host_level level, unsigned reg); /* whether the form exists with this register */
+bool emit_v_commutes(enum x86_vop op);
+void emit_v_rr(struct emit *e, enum x86_vop op, unsigned reg, unsigned first, unsigned rm);
+void emit_v_rm(struct emit *e, enum x86_vop op, unsigned reg, unsigned first, struct x86_mem mem);
+void emit_v_wide_rr(struct emit *e, enum x86_vop op, bool wide, unsigned reg, unsigned first, unsigned rm);
+/* Shifts of lanes by an immediate: esz 1 to 3, digit 2 right, 4 arithmetic right (of quadwords on level 4 only),
+ * 6 left; and of the whole register by bytes: esz 3, digit 3 right, 7 left. On level 2 src must be dst. */
+void emit_v_shift(struct emit *e, unsigned esz, unsigned digit, unsigned dst, unsigned src, unsigned count);
+/* LDMXCSR 2, STMXCSR 3. */
+void emit_mxcsr(struct emit *e, unsigned digit, struct x86_mem mem);
 
 void emit_setcc(struct emit *e, enum x86_cc cc, unsigned reg); /* the low byte only */
 void emit_cmov(struct emit *e, enum x86_cc cc, unsigned w, unsigned reg, unsigned rm);
@@ -80,7 +115,7 @@ uint8_t *emit_jmp(struct emit *e);
 void emit_jmp_to(struct emit *e, const void *target);
 void emit_jcc_to(struct emit *e, enum x86_cc cc, const void *target);
 void emit_jmp_reg(struct emit *e, unsigned reg);
-void emit_call(struct emit *e, const void *target); /* any distance; uses RAX */
+void emit_call_to(struct emit *e, const void *target);
 void emit_patch(uint8_t *displacement, const void *target);
 
 #endif

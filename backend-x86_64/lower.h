@@ -1,32 +1,40 @@
-/* What the files of the lowering share: the state of a block's translation and the registers. */
+/* What the files of the lowering share: the state of a block's translation.
+ *
+ * Host registers: RBP is cpu + CPU_BIAS, so that x0..x30 and SP have one-byte displacements; RSP belongs to control.c.
+ * The guest registers of host.c's tables are pinned: they live in host registers at every block boundary. The other
+ * host registers are temporaries for values within a block. What isn't pinned is in *cpu, and a guest register is
+ * written when its instruction is done: a fault finds the guest's state complete but for the pinned registers.
+ *
+ * Flags are kept in cpu->flags in the host's format (jit_pack_flags); a value of the flags is `packed` in that
+ * format. Conditions compare the operands of the flags' origin again, or find EFLAGS as the origin left them. */
 #ifndef BACKEND_LOWER_H
 #define BACKEND_LOWER_H
 
 #include "emit.h"
+#include "host.h"
 
 #include <xemu/ir.h>
 #include <xemu/jit.h>
 
 #include <stddef.h>
 
-enum { CPU_BIAS = 128, FRAME = 8, MAX_VALUES = 1024, NONE = -1 };
+enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, NONE = -1 };
 
-/* Guest registers that live in host registers while compiled code runs; 31 is SP. */
-struct pin {
-    uint8_t guest, host;
-};
-enum { PINS = 5 };
-extern const struct pin pins[PINS];
+/* Host registers by one number: general ones 0 to 15, vectors from XMM on. */
+enum { XMM = 16, HOST_REGS = XMM + 32 };
 
 /* Where a value is; several at once may be true. */
 struct where {
-    int16_t reg;   /* a temporary, or NONE */
-    int16_t slot;  /* in cpu->spill, or NONE */
-    int16_t home;  /* guest register (of its type) that holds the same value, or NONE */
-    bool packed;   /* flags in the host's format */
-    bool folded;   /* never computed: a condition or an address that its users compute */
+    int16_t reg;    /* a temporary, or NONE */
+    int16_t slot;   /* in cpu->spill, or NONE */
+    int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
+    int16_t target; /* guest register that the result may be written to at once, or NONE */
+    int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
+    bool packed;    /* flags in the host's format */
+    bool folded;    /* never computed: a condition, an address or an operand that its users compute */
+    uint8_t bytes;  /* of a vector: those from here on are zero */
     uint16_t uses;
-    uint16_t last; /* index of the last operation that needs it */
+    uint16_t last;  /* index of the last operation that needs it */
 };
 
 /* A rare case of an operation: its function is called behind the block's code. */
@@ -34,23 +42,54 @@ struct cold {
     uint8_t *jumps[3]; /* displacements that lead here; null: none */
     uint8_t *back;     /* where to go on */
     const struct ir_insn *insn;
-    struct x86_mem args[3], result;
-    int16_t reg;       /* where to load an integer result, or NONE */
+    uint64_t pc;
+    int16_t args[3];   /* host registers that hold the operands */
+    bool negate[2];    /* operands whose sign the operation was to change */
+    int16_t result;    /* host register for the result, or NONE */
     bool packs;        /* the result is flags, to be turned into the host's format */
+};
+
+/* A jump out of the block before the instruction at pc, which has to be done by its functions. */
+struct fp_exit {
+    uint8_t *jump;
+    uint64_t pc;
+};
+
+/* A way out of the block by a link. Its stub is made behind the block's code: what a link leads to at first. */
+struct side_exit {
+    uint8_t *poll; /* displacement of a jump that leads to the stub for good; or null */
+    unsigned link; /* number in code_buffer.links */
+};
+
+/* A guest address beside the code, for a comparison. */
+struct literal {
+    uint8_t *displacement; /* relative to the instruction pointer */
+    uint64_t value;
 };
 
 struct lower {
     struct emit e;
     struct code_buffer *buffer;
     const struct ir_block *block;
+    const struct ir_insn *operations; /* the copy that functions may read when the code runs */
     unsigned now;              /* index of the operation */
     uint64_t pc;               /* of the guest's instruction */
-    uint16_t busy;             /* temporaries that may not be evicted at the moment, by register number */
-    int16_t in_reg[16];        /* value in each temporary, or NONE */
-    bool slot_used[CPU_SPILLS];
+    uint64_t busy;             /* registers that may not be evicted at the moment, by number */
+    int16_t in_reg[HOST_REGS]; /* value in each temporary, or NONE */
+    int16_t slot_value[CPU_SPILLS]; /* the value that was put there last, or NONE */
     struct where w[MAX_VALUES];
-    struct cold colds[128];
+    struct cold colds[256];
     unsigned cold_count;
+    unsigned flags_of;         /* EFLAGS are as this operation's, */
+    unsigned flags_at;         /* if so many instructions have written them */
+    bool flags_swapped;        /* of FCMP: with the operands the other way round */
+    bool fp_checked;           /* this block has found FPCR to be as SSE does it */
+    bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
+    struct fp_exit fp_exits[8];
+    unsigned fp_exit_count;
+    struct side_exit exits[MAX_EXITS];
+    struct literal literals[MAX_EXITS];
+    unsigned exit_count, literal_count;
     bool failed;
 };
 
@@ -69,25 +108,95 @@ static inline struct x86_mem slot_mem(int slot)
 {
     return x86_at(RBP, (int32_t)offsetof(struct cpu, spill) - CPU_BIAS + slot * 16);
 }
+static inline struct x86_mem constant_mem(enum jit_constant c)
+{
+    return x86_at(RBP, (int32_t)offsetof(struct cpu, constants) - CPU_BIAS + (int)c * 16);
+}
 
-/* lower.c */
-int take_slot(struct lower *l);
+static inline bool is_const(const struct lower *l, unsigned v) { return insn_at(l, v)->op == IR_const; }
+static inline int64_t const_of(const struct lower *l, unsigned v) { return insn_at(l, v)->imm; }
+static inline bool fits32(int64_t imm) { return imm == (int32_t)imm; }
+static inline bool is_vector(const struct lower *l, unsigned v) { return ir_ops[insn_at(l, v)->op].result == IR_VEC; }
+static inline unsigned bytes_of(const struct ir_insn *insn) { return (unsigned)insn->lanes << insn->esz; }
+
+/* --- registers (regs.c) --- */
+
+/* Temporaries, busy until the operation ends. */
 unsigned take_temp(struct lower *l);
+unsigned take_xmm(struct lower *l); /* number of the XMM register; below 16 */
 void take_fixed(struct lower *l, unsigned reg);
-void bind_value(struct lower *l, unsigned v, unsigned reg);
-unsigned use_reg(struct lower *l, unsigned v);
-struct x86_mem vector_memory(const struct lower *l, unsigned v);
 
-/* Where the result of the current operation, a vector, goes: its home if put_vreg follows, else a slot. */
-struct x86_mem vector_destination(struct lower *l);
+/* A register that holds the value; read only. Vectors: the number of the XMM register. */
+unsigned use(struct lower *l, unsigned v);
+unsigned use_xmm(struct lower *l, unsigned v);
+int register_of(const struct lower *l, unsigned v); /* where it is in a register already, or NONE */
+struct x86_mem memory_of(const struct lower *l, unsigned v); /* where it isn't */
+void load_into(struct lower *l, unsigned reg, unsigned v);
+void release_reg(struct lower *l, unsigned reg);
+void bind_value(struct lower *l, unsigned v, unsigned reg);
+
+/* A register for the result, to be called when the operands are in use: the pinned register of its target, or a
+ * temporary. It may be the register of an operand. */
+unsigned result_reg(struct lower *l);
+unsigned result_xmm(struct lower *l);
+/* The same, none of an operand's: it may be written before the operands are read. */
+unsigned result_reg_apart(struct lower *l);
+unsigned result_xmm_apart(struct lower *l);
+/* The same; an operand's register that dies here is preferred. */
+unsigned result_reg_from(struct lower *l, unsigned v);
+
+void leave_home(struct lower *l, unsigned r, enum ir_type type);
+void end_operation(struct lower *l);
+void note_fault_site(struct lower *l);
+
+/* --- by area --- */
+
+/* flags.c: sets EFLAGS for a truth value; returns the condition that holds if it is 1. */
+enum x86_cc emit_truth(struct lower *l, unsigned v);
+bool is_condition_of(enum ir_op flags, unsigned cond); /* whether EFLAGS can tell it */
+void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
+unsigned packed_flags(struct lower *l, unsigned v);
+unsigned unpacked_flags(struct lower *l, unsigned v);
+void pack_in_place(struct lower *l, unsigned reg);
+bool lower_flags(struct lower *l, const struct ir_insn *insn);
+void analyse_flags(struct lower *l);
+
+/* Each: true if it made code for the operation. */
+bool lower_integer(struct lower *l, const struct ir_insn *insn);
+bool lower_memory(struct lower *l, const struct ir_insn *insn);
+bool lower_atomic(struct lower *l, const struct ir_insn *insn);
+bool lower_vector(struct lower *l, const struct ir_insn *insn);
+bool lower_float(struct lower *l, const struct ir_insn *insn);
+bool is_address_part(const struct lower *l, const struct ir_insn *insn);
+
+/* float.c: compares as FCMP at v did; returns the condition that holds if cond does. */
+enum x86_cc emit_fcmp_condition(struct lower *l, unsigned v, unsigned cond);
+bool is_negation_of_factor(const struct lower *l, const struct ir_insn *user, unsigned index);
+
+/* vector.c: reg = op(a, b) with any registers; b's bytes beyond the shape's are dropped where the result needs it. */
+void emit_v(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, unsigned b);
+void emit_v_imm(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, unsigned b, unsigned imm);
+void emit_v_unary(struct lower *l, enum x86_vop op, unsigned reg, unsigned a);
+void emit_v_mem(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, struct x86_mem mem);
+void move_xmm(struct lower *l, unsigned to, unsigned from);
+void zero_above(struct lower *l, unsigned reg, unsigned bytes);
+void finish_vector(struct lower *l, unsigned reg, unsigned bytes);
+
+/* call.c */
+void call_function(struct lower *l, const struct ir_insn *insn);
+struct cold *new_cold(struct lower *l, const struct ir_insn *insn);
+void emit_cold(struct lower *l, const struct cold *cold);
+const uint8_t *emit_call_stub(struct emit *e);
+void emit_load_state(struct emit *e);
+void emit_save_state(struct emit *e);
 
 /* control.c */
-void emit_poll(struct lower *l);
-void lower_branch(struct lower *l, uint64_t target);
+void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target); /* EFLAGS are set; cc is taken */
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
-
-/* lower_vector.c: true if it made code for the operation. */
-bool lower_vector(struct lower *l, const struct ir_insn *insn);
+void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason); /* to the run loop, before the instruction at pc */
+void emit_exits(struct lower *l); /* the stubs of the block's exits, behind its code */
+void emit_on_c_stack(struct emit *e); /* calls the function at RAX */
 
 #endif

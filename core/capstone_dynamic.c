@@ -4,8 +4,10 @@
 #include <capstone/capstone.h>
 #include <dlfcn.h>
 
-bool capstone_open(struct capstone *capstone)
+bool capstone_open(struct capstone *capstone, bool host)
 {
+    cs_arch arch = host ? CS_ARCH_X86 : CS_ARCH_ARM64;
+    cs_mode mode = host ? CS_MODE_64 : CS_MODE_LITTLE_ENDIAN;
     void *library = dlopen("libcapstone.so.4", RTLD_NOW | RTLD_LOCAL);
     if (!library)
         return false;
@@ -13,5 +15,5 @@ bool capstone_open(struct capstone *capstone)
     *(void **)&capstone->disasm = dlsym(library, "cs_disasm");
     *(void **)&capstone->free = dlsym(library, "cs_free");
     return open && capstone->disasm && capstone->free &&
-           open(CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN, &capstone->handle) == CS_ERR_OK;
+           open(arch, mode, &capstone->handle) == CS_ERR_OK;
 }

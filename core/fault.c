@@ -27,8 +27,10 @@ bool fault_recover(int signo, const siginfo_t *info, void *context)
         .addr = (uint64_t)info->si_addr,
         .write = regs[REG_ERR] & PF_WRITE,
     };
-    if (jit_recover(cpu, context, info->si_code == SI_KERNEL))
+    if (jit_recover(cpu, context, info->si_code == SI_KERNEL || signo == SIGFPE))
         return true;
+    if (signo == SIGFPE)
+        return false;
     /* As after a call: past the red zone, with the stack's alignment at a function's entry. */
     regs[REG_RSP] = ((regs[REG_RSP] - 256) & ~15ll) - 8;
     regs[REG_RIP] = (greg_t)resume_at_recovery_point;

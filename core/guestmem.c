@@ -8,16 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
+#include <xemu/jit.h>
 #include <xemu/log.h>
 
 enum { PAGE = 4096, PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 
-/* Neighbours that differ in nothing are one range: at[i].end < at[i + 1].start, or they differ in `exec`. */
+/* Neighbours that are of one piece are one range: at[i].end < at[i + 1].start, or they differ in more. */
 struct range {
     uint64_t start, end;
-    bool exec; /* the guest may execute it; the host never does */
+    bool exec;       /* the guest may execute it; the host never does */
+    uint64_t object; /* what is mapped, where other mappings can show it, too; else PRIVATE */
+    uint64_t offset; /* of start in the object */
 };
+
+#define PRIVATE 0
+#define UNKNOWN UINT64_MAX /* all such ranges may be the same memory */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over everything below and the map calls */
 static struct range *at;
@@ -68,34 +75,52 @@ static void set_splice(size_t i, size_t old, const struct range *new_ranges, siz
     count = count - old + new_count;
 }
 
-/* Appends a range to the pieces; joins it to the last one where they don't differ. */
-static void join(struct range *piece, size_t *pieces, uint64_t start, uint64_t end, bool exec)
+/* The part of a range that is in [start, end). */
+static struct range part_of(const struct range *range, uint64_t start, uint64_t end)
 {
-    if (start >= end)
-        return;
-    struct range *last = piece + *pieces - 1;
-    if (*pieces && last->end == start && last->exec == exec)
-        last->end = end;
-    else
-        piece[(*pieces)++] = (struct range){start, end, exec};
+    struct range part = *range;
+    if (part.start < start) {
+        part.offset += start - part.start;
+        part.start = start;
+    }
+    if (part.end > end)
+        part.end = end;
+    return part;
 }
 
-/* Takes [start, end) out, or puts it in with this exec bit when `insert`. */
-static void set_change(uint64_t start, uint64_t end, bool insert, bool exec)
+static bool continues(const struct range *last, const struct range *next)
+{
+    return last->end == next->start && last->exec == next->exec && last->object == next->object &&
+           (last->object == PRIVATE || last->offset + (last->end - last->start) == next->offset);
+}
+
+/* Appends a range to the pieces, if there's something of it; joins it to the last one where it continues that. */
+static void join(struct range *piece, size_t *pieces, struct range next)
+{
+    struct range *last = piece + *pieces - 1;
+    if (next.start >= next.end)
+        return;
+    if (*pieces && continues(last, &next))
+        last->end = next.end;
+    else
+        piece[(*pieces)++] = next;
+}
+
+/* Takes [in.start, in.end) out; puts it in as `in` says when `insert`. */
+static void set_change(struct range in, bool insert)
 {
     struct range piece[3];
     size_t pieces = 0;
-    size_t first = set_find(start ? start - 1 : 0),
+    size_t first = set_find(in.start ? in.start - 1 : 0),
            last = first; /* those that touch count: they may be joined */
-    while (last < count && at[last].start <= end)
+    while (last < count && at[last].start <= in.end)
         last++;
     if (first < last)
-        join(piece, &pieces, at[first].start, at[first].end < start ? at[first].end : start, at[first].exec);
+        join(piece, &pieces, part_of(&at[first], 0, in.start));
     if (insert)
-        join(piece, &pieces, start, end, exec);
+        join(piece, &pieces, in);
     if (first < last)
-        join(piece, &pieces, at[last - 1].start > end ? at[last - 1].start : end, at[last - 1].end,
-             at[last - 1].exec);
+        join(piece, &pieces, part_of(&at[last - 1], in.end, UINT64_MAX));
     set_splice(first, last - first, piece, pieces);
 }
 
@@ -133,23 +158,37 @@ static bool next_gap(uint64_t *start, uint64_t *end, uint64_t limit)
 static void code_changed(uint64_t start, uint64_t end)
 {
     for (size_t i = set_find(start); i < count && at[i].start < end; i++) {
-        if (at[i].exec) {
-            atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
-            return;
-        }
+        struct range part = part_of(&at[i], start, end);
+        if (!part.exec)
+            continue;
+        atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
+        jit_invalidate(part.start, part.end);
     }
 }
 
-static void set_insert(uint64_t start, uint64_t end, bool exec)
+static void set_insert(struct range range)
 {
-    code_changed(start, end);
-    set_change(start, end, true, exec);
+    code_changed(range.start, range.end);
+    set_change(range, true);
 }
 
 static void set_remove(uint64_t start, uint64_t end)
 {
     code_changed(start, end);
-    set_change(start, end, false, false);
+    set_change((struct range){start, end, false, PRIVATE, 0}, false);
+}
+
+/* Sets the exec bit of ranges that are the guest's; what they map stays. */
+static void set_protect(uint64_t start, uint64_t end, bool exec)
+{
+    while (start < end) {
+        struct range part = part_of(&at[set_find(start)], start, end);
+        if (part.exec && !exec)
+            code_changed(part.start, part.end);
+        part.exec = exec;
+        set_change(part, true);
+        start = part.end;
+    }
 }
 
 /* ---- the kernel's map ---- */
@@ -204,6 +243,16 @@ static int64_t map_fixed(uint64_t addr, uint64_t length, int prot, int flags, in
     return result;
 }
 
+/* What a new mapping shows. A file's private pages change with the file until they are written to. */
+static uint64_t object_of(int flags, int fd)
+{
+    static uint64_t anonymous;
+    struct stat file;
+    if (flags & MAP_ANONYMOUS)
+        return flags & MAP_SHARED ? ++anonymous << 32 : PRIVATE;
+    return fstat(fd, &file) ? UNKNOWN : (file.st_ino * 2 + 1) ^ file.st_dev << 40;
+}
+
 int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, int64_t offset)
 {
     if (length == 0)
@@ -220,7 +269,8 @@ int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, 
                 mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd, offset));
     }
     if (result >= 0)
-        set_insert((uint64_t)result, (uint64_t)result + page_up(length), prot & PROT_EXEC);
+        set_insert((struct range){(uint64_t)result, (uint64_t)result + page_up(length), prot & PROT_EXEC,
+                                  object_of(flags, fd), (uint64_t)offset});
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -278,10 +328,12 @@ int64_t guest_mremap(uint64_t old, uint64_t old_length, uint64_t length, int fla
     if (result == 0)
         result = remap(old, old_length, length, flags, hint);
     if (result >= 0) {
-        bool exec = at[set_find(old)].exec;
+        struct range moved = part_of(&at[set_find(old)], old, UINT64_MAX);
         if (!(flags & MREMAP_DONTUNMAP) && old_length)
             set_remove(old, old + old_length);
-        set_insert((uint64_t)result, (uint64_t)result + length, exec);
+        moved.start = (uint64_t)result;
+        moved.end = (uint64_t)result + length;
+        set_insert(moved);
     }
     pthread_mutex_unlock(&lock);
     return result;
@@ -302,8 +354,8 @@ int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot)
     uint64_t end = set_reach(addr) < addr + length ? set_reach(addr) : addr + length;
     if (result == 0 && addr < end && mprotect(host_pointer(addr), end - addr, host_prot(prot)))
         result = -errno;
-    if (result == 0 && addr < end)
-        set_insert(addr, end, prot & PROT_EXEC);
+    if (result == 0)
+        set_protect(addr, end, prot & PROT_EXEC);
     if (result == 0 && end < addr + length)
         result = -ENOMEM;
     pthread_mutex_unlock(&lock);
@@ -322,7 +374,7 @@ static bool brk_grow(uint64_t from, uint64_t to)
         munmap(host_pointer((uint64_t)got), to - from);
     if (got != (int64_t)from)
         return false;
-    set_insert(from, to, false);
+    set_insert((struct range){from, to, false, PRIVATE, 0});
     return true;
 }
 
@@ -350,24 +402,27 @@ void guest_brk_range(uint64_t *start, uint64_t *end)
 
 /* ---- the set for others ---- */
 
-static void change(uint64_t start, uint64_t end, bool insert, bool exec)
+static void change(struct range range, bool insert)
 {
     pthread_mutex_lock(&lock);
     if (set_reserve())
         die(1, "out of memory for the map of the guest's memory");
-    code_changed(start, end);
-    set_change(start, end, insert, exec);
+    code_changed(range.start, range.end);
+    set_change(range, insert);
     pthread_mutex_unlock(&lock);
 }
 
-void guest_range_add(uint64_t start, uint64_t end) { change(page_down(start), page_up(end), true, false); }
+void guest_range_add(uint64_t start, uint64_t end)
+{
+    change((struct range){page_down(start), page_up(end), false, UNKNOWN, 0}, true);
+}
 void guest_range_set_executable(uint64_t start, uint64_t end)
 {
-    change(page_down(start), page_up(end), true, true);
+    change((struct range){page_down(start), page_up(end), true, UNKNOWN, 0}, true);
 }
 void guest_range_remove(uint64_t start, uint64_t end)
 {
-    change(page_down(start), page_up(end), false, false);
+    change((struct range){page_down(start), page_up(end), false, UNKNOWN, 0}, false);
 }
 
 bool guest_range_contains(uint64_t start, uint64_t end)
@@ -400,6 +455,37 @@ void guest_code_changed(uint64_t start, uint64_t end)
 {
     pthread_mutex_lock(&lock);
     code_changed(start, end);
+    pthread_mutex_unlock(&lock);
+}
+
+/* [start, end) is of *changed; whatever else shows the same memory has changed, too. */
+static void code_changed_elsewhere(const struct range *changed, uint64_t start, uint64_t end)
+{
+    uint64_t low = changed->offset + (start - changed->start), high = low + (end - start);
+    for (size_t i = 0; i < count; i++) {
+        const struct range *r = &at[i];
+        if (!r->exec || r->object != changed->object)
+            continue;
+        uint64_t r_high = r->offset + (r->end - r->start);
+        if (r->object == UNKNOWN)
+            code_changed(r->start, r->end);
+        else if (low < r_high && high > r->offset)
+            code_changed(r->start + (low > r->offset ? low - r->offset : 0),
+                         r->start + ((high < r_high ? high : r_high) - r->offset));
+    }
+}
+
+void guest_line_changed(uint64_t addr)
+{
+    uint64_t start = addr & ~(uint64_t)(CODE_LINE - 1), end = start + CODE_LINE;
+    pthread_mutex_lock(&lock);
+    size_t i = set_find(start);
+    if (i < count && at[i].start <= start) {
+        if (at[i].object == PRIVATE)
+            code_changed(start, end);
+        else
+            code_changed_elsewhere(&at[i], start, end); /* and here */
+    }
     pthread_mutex_unlock(&lock);
 }
 

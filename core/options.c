@@ -17,7 +17,8 @@ struct options options;
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_engine, set_cpu, set_strace, set_log, set_guest_env,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine,
+    set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
 
 struct option_row {
@@ -182,6 +183,32 @@ static const char *set_size(void *member, const char *value)
     if (size > (uint64_t)1 << 40 >> shift)
         return "is more than 1024G";
     *(uint64_t *)member = size << shift;
+    return NULL;
+}
+
+static const char *set_flag(void *member, const char *value)
+{
+    if (value && strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+        return "should be 0 or 1";
+    *(bool *)member = !value || *value == '1';
+    return NULL;
+}
+
+static const char *set_stats(void *member, const char *value)
+{
+    bool json = value && strcmp(value, "json") == 0;
+    if (value && !json && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
+        return "should be text or json";
+    *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
+    return NULL;
+}
+
+static const char *set_perf(void *member, const char *value)
+{
+    bool map = strcmp(value, "map") == 0;
+    if (!map && strcmp(value, "jitdump") != 0)
+        return "should be map or jitdump";
+    *(enum perf_output *)member = map ? PERF_MAP : PERF_JITDUMP;
     return NULL;
 }
 

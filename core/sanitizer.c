@@ -3,6 +3,7 @@
 
 const char *__asan_default_options(void);
 const char *__tsan_default_options(void);
+const char *__tsan_default_suppressions(void);
 
 /* What a program holds when it ends is no leak, and a guest may end anywhere. Signals and their stacks are xemu's
  * own. */
@@ -16,6 +17,10 @@ const char *__tsan_default_options(void)
 {
     return "die_after_fork=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:use_sigaltstack=0";
 }
+
+/* Compiled code comes to a new block, and by it to its operations and links, over a jump that was patched behind them;
+ * the sanitizer sees neither. cpu->stop is volatile for the host's signal handlers, in which its atomics could hang. */
+const char *__tsan_default_suppressions(void) { return "race:keep_operations\nrace:emit_link\nrace:ask_readers\n"; }
 
 /* Null unless xemu is built with AddressSanitizer. */
 #define WEAK __attribute__((weak))

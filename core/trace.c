@@ -12,19 +12,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The handle for guest or host code; null if there is no capstone. */
+static const struct capstone *handle_for(bool host)
+{
+    static struct capstone handles[2];
+    static enum { UNTRIED, MISSING, OPEN } state[2];
+    if (state[host] == UNTRIED)
+        state[host] = capstone_open(&handles[host], host) ? OPEN : MISSING;
+    return state[host] == OPEN ? &handles[host] : NULL;
+}
+
 void disassemble(uint32_t word, uint64_t pc, char *text, size_t size)
 {
-    static struct capstone capstone;
-    static enum { UNTRIED, MISSING, OPEN } state;
+    const struct capstone *capstone = handle_for(false);
     struct a64_insn in;
     void *found;
 
-    if (state == UNTRIED)
-        state = capstone_open(&capstone) ? OPEN : MISSING;
-    if (state == OPEN && capstone.disasm(capstone.handle, (const uint8_t *)&word, 4, pc, 1, &found) == 1) {
+    if (capstone && capstone->disasm(capstone->handle, (const uint8_t *)&word, 4, pc, 1, &found) == 1) {
         const cs_insn *insn = found;
         snprintf(text, size, "%s %s", insn->mnemonic, insn->op_str);
-        capstone.free(found, 1);
+        capstone->free(found, 1);
         return;
     }
     a64_decode(word, pc, &in);
@@ -38,6 +45,26 @@ void log_guest_code(uint64_t pc, size_t bytes)
         uint32_t word = (uint32_t)mem_load(at, 2);
         disassemble(word, at, text, sizeof text);
         log_printf("0x%012lx: %08x  %s\n", at, word, text);
+    }
+}
+
+/* Data between the instructions is shown as bytes. */
+void log_host_code(uint64_t pc, const void *code, size_t bytes, uint64_t at)
+{
+    const struct capstone *capstone = handle_for(true);
+    const uint8_t *from = code;
+    void *found;
+    log_printf("host code of block 0x%lx, %zu bytes:\n", pc, bytes);
+    for (size_t n = 0, size; n < bytes; n += size) {
+        size = 1;
+        if (capstone && capstone->disasm(capstone->handle, from + n, bytes - n, at + n, 1, &found) == 1) {
+            const cs_insn *insn = found;
+            size = insn->size;
+            log_printf("  0x%012lx: %s %s\n", at + n, insn->mnemonic, insn->op_str);
+            capstone->free(found, 1);
+        } else {
+            log_printf("  0x%012lx: .byte 0x%02x\n", at + n, from[n]);
+        }
     }
 }
 

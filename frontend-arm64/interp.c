@@ -290,3 +290,12 @@ enum exit_reason interp_run(struct cpu *cpu)
     }
     return EXIT_SIGNAL;
 }
+
+enum exit_reason interp_block(struct cpu *cpu)
+{
+    if (!cpu->interp)
+        cpu->interp = interp_new();
+    cpu->interp->left = NULL; /* blocks aren't linked here, so that one ends where the next begins */
+    const struct block *block = find_block(cpu, cpu->pc);
+    return block->entries[0].run(cpu, block->entries);
+}

@@ -170,7 +170,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns)
     struct cx cx = {.block = block, .pc = pc};
     uint64_t page_end = (pc | 4095) + 1;
 
-    block->pc = pc;
+    block->pc = block->read_start = block->read_end = pc;
     block->count = 0;
     for (unsigned n = 0; n < max_insns && block->count < IR_MAX_INSNS - MAX_OPS_PER_INSN; n++, cx.pc += 4) {
         struct a64_insn in;
@@ -179,6 +179,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns)
         a64_decode((uint32_t)mem_load(cx.pc, 2), cx.pc, &in);
         cx.w = a64_has_sf(in.op) && !in.sf ? 32 : 64;
         append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
+        block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
         if (cx.ended)
             return;

@@ -2,8 +2,6 @@
 #include <xemu/features.h>
 #include <xemu/mem.h>
 
-#include <stdatomic.h>
-
 enum { PAGE = 4096 };
 
 /* The host address of an access that must be aligned to its size, or with FEAT_LSE2 lie within 16 bytes. */
@@ -243,9 +241,9 @@ NO_SANITIZE void mem_zero_block(uint64_t addr)
 }
 
 /* By the line's physical address, as CTR_EL0 promises: the guest may name another mapping of the code than the one
- * that it executes. So every line counts. */
+ * that it executes. */
 void mem_code_changed(struct cpu *cpu, uint64_t addr)
 {
-    (void)cpu, (void)addr;
-    atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
+    (void)cpu;
+    guest_line_changed(guest_untag(addr));
 }

@@ -7,8 +7,6 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define SYSREG(op0, op1, crn, crm, op2) ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
-
 enum {
     FPCR = SYSREG(3, 3, 4, 4, 0),
     FPSR = SYSREG(3, 3, 4, 4, 1),

@@ -1,116 +1,37 @@
 /* The block compiler as an engine: finds or makes the code of the block at pc, links it to where control came
- * from, and runs it. Each thread has its own code. */
-#include <xemu/jit.h>
-
+ * from, and runs it. */
+#include "cache.h"
 #include "passes.h"
 
-#include <xemu/guestmem.h>
 #include <xemu/insn.h>
 #include <xemu/interp.h>
 #include <xemu/log.h>
 #include <xemu/mem.h>
+#include <xemu/options.h>
 #include <xemu/trace.h>
 
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <ucontext.h>
+#include <immintrin.h>
+#include <time.h>
 
 enum {
-    CODE_BYTES = 32 << 20,
-    MAX_SITES = 1 << 20,
-    MAX_BLOCKS = 1 << 18,
-    HASH_SIZE = 1 << 14,
-    MAX_BLOCK = 32,   /* guest instructions */
-    JIT_REPEAT = 100, /* reason: an address that the host cannot use as it is; for this file only */
+    MAX_BLOCK = 32,        /* guest instructions */
+    HEAT_ENTRIES = 1 << 16,
+    HOT = 8, /* measured: 4 to 32 are the same for bash, perl and python, less costs start-up, more long programs */
 };
 
-struct jit_block {
-    uint64_t pc;
-    const void *code;
-    struct jit_block *next; /* of the same hash */
-};
+/* How often a block was interpreted, up to HOT. Blocks may share a count, and threads may lose some. */
+static _Atomic uint8_t heat[HEAT_ENTRIES];
 
-struct jit {
-    struct code_buffer buffer;
-    uint8_t *first;      /* where blocks begin, behind the stubs */
-    jit_entry *entry;
-    bool running;        /* compiled code, or a function that it called, is on the stack */
-    struct ir_block *ir; /* the block in work */
-    struct jit_block *hash[HASH_SIZE];
-    struct jit_block *blocks;
-    unsigned block_count;
-    struct jit_table_entry table[JIT_TABLE_ENTRIES];
-};
-
-#define NO_PC 1 /* not aligned: no block is there */
-
-static void flush(struct cpu *cpu)
+/* Whether the block at pc is to be interpreted this time. */
+static bool is_cold(uint64_t pc)
 {
-    struct jit *jit = cpu->jit;
-    cpu->jit_generation = atomic_load_explicit(&code_generation, memory_order_acquire);
-    if (jit->block_count) { /* else all is as new: zero */
-        memset(jit->hash, 0, sizeof jit->hash);
-        memset(jit->table, 0, sizeof jit->table);
-    }
-    jit->table[0].pc = NO_PC; /* pc 0 belongs here; no other entry can be asked for it */
-    jit->buffer.at = jit->first;
-    jit->buffer.site_count = 0;
-    jit->block_count = 0;
-}
-
-static void *reserve(size_t bytes, int prot)
-{
-    void *memory = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void release(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes);
-}
-
-/* False where the host gives no memory for it, or none that is writable and executable. */
-static bool jit_new(struct cpu *cpu)
-{
-    struct jit *jit = reserve(sizeof *jit, PROT_READ | PROT_WRITE);
-    if (!jit)
+    _Atomic uint8_t *count = &heat[(pc >> 2) & (HEAT_ENTRIES - 1)];
+    uint8_t before = atomic_load_explicit(count, memory_order_relaxed);
+    if (options.engine == ENGINE_JIT || before >= HOT)
         return false;
-    cpu->jit = jit;
-    jit->ir = reserve(sizeof *jit->ir, PROT_READ | PROT_WRITE);
-    jit->blocks = reserve(MAX_BLOCKS * sizeof *jit->blocks, PROT_READ | PROT_WRITE);
-    jit->buffer.sites = reserve(MAX_SITES * sizeof *jit->buffer.sites, PROT_READ | PROT_WRITE);
-    jit->buffer.start = reserve(CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC);
-    if (!jit->ir || !jit->blocks || !jit->buffer.sites || !jit->buffer.start) {
-        jit_free(cpu);
-        return false;
-    }
-    jit->buffer.at = jit->buffer.start;
-    jit->buffer.end = jit->buffer.start + CODE_BYTES;
-    jit->buffer.site_capacity = MAX_SITES;
-    jit->entry = backend_stubs(&jit->buffer);
-    jit->first = jit->buffer.at;
-    cpu->jit_table = jit->table;
-    cpu->generation = &code_generation;
-    flush(cpu);
+    atomic_store_explicit(count, before + 1, memory_order_relaxed);
     return true;
 }
-
-void jit_free(struct cpu *cpu)
-{
-    struct jit *jit = cpu->jit;
-    if (!jit)
-        return;
-    release(jit->ir, sizeof *jit->ir);
-    release(jit->blocks, MAX_BLOCKS * sizeof *jit->blocks);
-    release(jit->buffer.sites, MAX_SITES * sizeof *jit->buffer.sites);
-    release(jit->buffer.start, CODE_BYTES);
-    release(jit, sizeof *jit);
-    cpu->jit = NULL;
-}
-
-static struct jit_block **bucket(struct jit *jit, uint64_t pc) { return &jit->hash[(pc >> 2) & (HASH_SIZE - 1)]; }
 
 static void verify(const struct ir_block *block)
 {
@@ -120,66 +41,101 @@ static void verify(const struct ir_block *block)
         panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
 }
 
-static void log_block(const struct ir_block *block)
+static uint32_t guest_bytes(const struct ir_block *block)
 {
-    size_t bytes = 0;
+    uint32_t bytes = 0;
     for (unsigned i = 0; i < block->count; i++)
         bytes += block->insns[i].op == IR_mark ? 4 : 0;
+    return bytes;
+}
+
+static void log_block(const struct ir_block *ir, const struct jit_block *block)
+{
     if (log_on(LOG_IN_ASM))
-        log_guest_code(block->pc, bytes);
+        log_guest_code(block->pc, block->guest_bytes);
     if (log_on(LOG_IR))
-        log_ir_block(block);
-}
-
-/* Compiles the block at pc; shorter blocks are tried when one doesn't fit the back end. */
-static const void *compile(struct cpu *cpu, uint64_t pc)
-{
-    struct jit *jit = cpu->jit;
-    const void *code = NULL;
-
-    fetch_check(cpu);
-    for (unsigned insns = MAX_BLOCK; insns && !code; insns /= 4) {
-        lift_block(jit->ir, pc, insns);
-        pass_forward(jit->ir);
-        verify(jit->ir);
-        if (log_mask)
-            log_block(jit->ir);
-        code = backend_compile(&jit->buffer, jit->ir);
-    }
-    return code;
-}
-
-static struct jit_block *find(struct jit *jit, uint64_t pc)
-{
-    for (struct jit_block *block = *bucket(jit, pc); block; block = block->next)
-        if (block->pc == pc)
-            return block;
-    return NULL;
+        log_ir_block(ir);
+    if (log_on(LOG_OUT_ASM))
+        log_host_code(block->pc, block->code, block->host_bytes, (uint64_t)cache_executable(block->code));
 }
 
 /* A log of every block: then control comes back after each. */
 static bool logs_blocks(void) { return __builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0); }
 
-static const void *code_at(struct cpu *cpu, uint64_t pc)
+/* Reads the block at cpu->pc from guest memory, which may fault. */
+static void lift(struct cpu *cpu, unsigned insns)
 {
     struct jit *jit = cpu->jit;
-    struct jit_block *block = find(jit, pc);
+    jit->lift_is_stale = false;
+    atomic_store(&jit->lifting, cpu->pc & ~(uint64_t)(PAGE - 1)); /* before the first byte is read */
+    fetch_check(cpu);
+    lift_block(jit->ir, cpu->pc, insns);
+    pass_forward(jit->ir);
+    verify(jit->ir);
+    pass_flags(jit->ir);
+    verify(jit->ir);
+    pass_fold(jit->ir);
+    verify(jit->ir);
+}
 
-    if (!block) {
-        const void *code = jit->block_count < MAX_BLOCKS ? compile(cpu, pc) : NULL;
-        if (!code) { /* full */
-            flush(cpu);
-            code = compile(cpu, pc);
-        }
-        if (!code)
-            panic("no code for the block at %#lx", pc);
-        block = &jit->blocks[jit->block_count++];
-        *block = (struct jit_block){pc, code, *bucket(jit, pc)};
-        *bucket(jit, pc) = block;
+/* The links of a new block to blocks that are there already. */
+static void link_new(const struct jit_block *block)
+{
+    struct code_link *links = cache.links + cache.arenas[cache.current].first_link + block->first_link;
+    for (struct code_link *link = links; link < links + block->link_count; link++) {
+        struct jit_block *target = cache_find(link->target);
+        if (target)
+            link_to(link, target);
     }
-    if (!logs_blocks())
-        jit->table[(pc >> 2) & (JIT_TABLE_ENTRIES - 1)] = (struct jit_table_entry){pc, block->code};
-    return block->code;
+}
+
+/* With the lock held: adds what lift() made, unless somebody else was faster. */
+static enum cache_answer add(const struct ir_block *ir, uint32_t bytes, struct jit_block **block)
+{
+    if ((*block = cache_find(ir->pc)))
+        return CACHE_ADDED;
+    enum cache_answer answer = cache_add(ir, bytes, block);
+    if (answer == CACHE_ADDED && !logs_blocks())
+        link_new(*block);
+    return answer;
+}
+
+/* For --stats, else 0. */
+static uint64_t now_ns(void)
+{
+    struct timespec now = {0};
+    if (options.stats != STATS_NONE)
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Compiles the block at cpu->pc; shorter blocks are tried when one doesn't fit the back end. Null: there is no room
+ * before other threads have left the code that is to make room. */
+static struct jit_block *compile(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+    struct jit_block *block = NULL;
+    uint64_t started = now_ns();
+    enum cache_answer answer = CACHE_TOO_BIG;
+    for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 4) {
+        if (!insns)
+            panic("no code for the instruction at %#lx", cpu->pc);
+        bool stale;
+        do {
+            lift(cpu, insns);
+            uint32_t bytes = guest_bytes(jit->ir);
+            pthread_mutex_lock(&cache.lock);
+            stale = jit->lift_is_stale;
+            if (!stale)
+                answer = add(jit->ir, bytes, &block);
+            atomic_store_explicit(&jit->lifting, NO_PC, memory_order_relaxed);
+            pthread_mutex_unlock(&cache.lock);
+        } while (stale);
+    }
+    jit->stats.compile_ns += now_ns() - started;
+    if (block && log_mask)
+        log_block(jit->ir, block);
+    return block;
 }
 
 /* Runs the instruction at pc by its IR: it has what compiled code lacks. */
@@ -189,47 +145,87 @@ static enum exit_reason repeat_instruction(struct cpu *cpu)
     return ir_eval(cpu, cpu->jit->ir);
 }
 
-/* After compiled code, also when a function that it called left by the recovery point. */
-void jit_leave(struct cpu *cpu)
+static void arm_traps(struct cpu *cpu)
 {
-    if (cpu->jit && cpu->jit->running) {
-        cpu->jit->running = false;
+    uint32_t csr = _mm_getcsr();
+    cpu->fpsr |= csr & MXCSR_IE;
+    _mm_setcsr(csr & ~(uint32_t)(MXCSR_IE | MXCSR_IM));
+}
+
+/* After compiled code, also when a function that it called left by the recovery point. */
+static void leave_code(struct cpu *cpu)
+{
+    if (cpu->jit->in_code) {
+        cpu->jit->in_code = false;
         cpu->nzcv = jit_unpack_flags(cpu->flags);
+        _mm_setcsr(_mm_getcsr() | MXCSR_IM);
     }
 }
 
-static struct jit_exit run_code(struct cpu *cpu, const void *code)
+void jit_leave(struct cpu *cpu)
+{
+    if (!cpu->jit)
+        return;
+    leave_code(cpu);
+    atomic_store_explicit(&cpu->jit->lifting, NO_PC, memory_order_relaxed);
+    atomic_store_explicit(&cpu->jit->reading, false, memory_order_release);
+}
+
+static struct jit_exit run_code(struct cpu *cpu, const struct jit_block *block)
 {
     cpu->flags = jit_pack_flags(cpu->nzcv);
-    cpu->jit->running = true;
-    struct jit_exit left = cpu->jit->entry(cpu, code);
-    jit_leave(cpu);
+    cpu->jit->in_code = true;
+    arm_traps(cpu);
+    struct jit_exit left = cache.entry(cpu, cache_executable(block->code));
+    leave_code(cpu);
+    if (left.link)
+        cpu->pc = cache.links[left.link].target;
     return left;
 }
 
-enum exit_reason jit_run(struct cpu *cpu)
+/* Control came to the block from compiled code: by this link, or else by an indirect branch. */
+static void arrive(struct jit *jit, struct jit_block *block, uint64_t link)
 {
-    static __thread bool denied; /* memory for the compiler */
-    uint8_t *link = NULL; /* the jump that led out of compiled code, of the same generation */
+    if (logs_blocks())
+        return;
+    if (!link) {
+        thread_remember(jit, block);
+    } else if (link_is_open(&cache.links[link])) {
+        pthread_mutex_lock(&cache.lock);
+        link_to(&cache.links[link], block);
+        pthread_mutex_unlock(&cache.lock);
+    }
+}
 
-    if (!cpu->jit && (denied || (denied = !jit_new(cpu))))
-        return interp_run(cpu);
+static enum exit_reason run_blocks(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+    bool from_code = false; /* since the last safe point */
+    uint64_t link = 0;
     while (!cpu->stop) {
-        if (cpu->jit_generation != atomic_load_explicit(&code_generation, memory_order_acquire)) {
-            flush(cpu);
-            link = NULL;
-        }
-        const uint8_t *before = cpu->jit->buffer.at;
+        if (thread_safe_point(jit))
+            from_code = false;
         cpu->pc = guest_untag(cpu->pc);
-        const void *code = code_at(cpu, cpu->pc);
-        if (link && cpu->jit->buffer.at >= before) /* not flushed in between */
-            backend_link(link, code);
+        jit->stats.lookups++;
+        struct jit_block *block = cache_find(cpu->pc);
+        if (!block && !is_cold(cpu->pc))
+            block = compile(cpu);
+        struct jit_exit left = {0};
         if (logs_blocks())
             log_guest_state(cpu);
-        struct jit_exit left = run_code(cpu, code);
-        link = logs_blocks() ? NULL : left.link;
-        if (left.reason == JIT_REPEAT)
+        if (block) {
+            if (from_code)
+                arrive(jit, block, link);
+            left = run_code(cpu, block);
+        } else {
+            left.reason = interp_block(cpu);
+        }
+        from_code = block;
+        link = left.link;
+        if (left.reason == JIT_REPEAT) {
+            jit->stats.faults_repaired++;
             left.reason = repeat_instruction(cpu);
+        }
         if (left.reason == EXIT_UNDEFINED)
             cpu->exit_word = (uint32_t)mem_load(cpu->pc, 2);
         if (left.reason != EXIT_BRANCH)
@@ -238,33 +234,12 @@ enum exit_reason jit_run(struct cpu *cpu)
     return EXIT_SIGNAL;
 }
 
-static const struct fault_site *find_site(const struct code_buffer *buffer, uint64_t rip)
+enum exit_reason jit_run(struct cpu *cpu)
 {
-    unsigned low = 0, high = buffer->site_count;
-    if (rip < (uint64_t)buffer->start || rip >= (uint64_t)buffer->end)
-        return NULL;
-    uint32_t offset = (uint32_t)(rip - (uint64_t)buffer->start);
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (buffer->sites[middle].offset < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < buffer->site_count && buffer->sites[low].offset == offset ? &buffer->sites[low] : NULL;
-}
-
-bool jit_recover(struct cpu *cpu, void *context, bool not_canonical)
-{
-    greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
-    if (!cpu->jit || !cpu->jit->running)
-        return false;
-    const struct fault_site *site = find_site(&cpu->jit->buffer, (uint64_t)regs[REG_RIP]);
-    if (!site)
-        return false;
-    cpu->pc = site->pc;
-    regs[REG_RIP] = (greg_t)cpu->jit->buffer.exit;
-    regs[REG_RAX] = not_canonical ? JIT_REPEAT : EXIT_FAULT;
-    regs[REG_RDX] = 0;
-    return true;
+    if (!cpu->jit && (!cache_ready() || !(cpu->jit = thread_new(cpu))))
+        return interp_run(cpu);
+    atomic_store(&cpu->jit->reading, true); /* before the first look-up */
+    enum exit_reason reason = run_blocks(cpu);
+    atomic_store_explicit(&cpu->jit->reading, false, memory_order_release);
+    return reason;
 }

@@ -131,10 +131,12 @@ void threads_fork_prepare(struct task *task)
     ipc_fork_prepare();
     pthread_mutex_lock(&task->sighand->lock);
     guestmem_fork_prepare();
+    jit_fork_prepare();
 }
 
 void threads_fork_done(struct task *task, enum forked forked)
 {
+    jit_fork_done(forked == FORKED_PARENT ? NULL : this_cpu);
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
     ipc_fork_done();
@@ -261,6 +263,13 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
     return result;
 }
 
+int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
+{
+    if (!cpu->task->vfork_child) /* which counts for its parent */
+        jit_report();
+    return host_call(SYS_exit_group, args);
+}
+
 int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
 {
     if (!signal_hold(cpu))
@@ -271,7 +280,7 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
      * a sanitizer's). The process's first thread stays in the kernel's books until then; its stack is never used
      * again. Others end through the C library, which has things of theirs to free. */
     if (--living == 0)
-        host_raw(SYS_exit_group, args[0], 0, 0, 0);
+        sys_exit_group(cpu, args);
     if (host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
         host_raw(SYS_exit, args[0], 0, 0, 0);
     longjmp(cpu->task->leave, 1);

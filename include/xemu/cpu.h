@@ -62,16 +62,48 @@ struct fault {
 };
 
 struct task;  /* the guest's kernel view of this thread: include/xemu/sys.h */
-struct jit;    /* the compiled code of this thread */
+struct jit;    /* what the compiler keeps for this thread */
 struct interp; /* the interpreter's decoded-instruction cache of this thread */
 
+/* Bits of cpu->stop. */
+enum {
+    STOP_SIGNAL = 1,     /* something for sys_deliver_signals() */
+    STOP_SAFE_POINT = 2, /* leave compiled code for a moment; set by other threads */
+};
+
 enum { CPU_SPILLS = 96 };
+
+/* Vectors that compiled code reads: masks, and shuffles of bytes. */
+enum jit_constant {
+    JIT_LOW_1,        /* the lowest byte, the lowest two */
+    JIT_LOW_2,
+    JIT_SIGN_S,       /* the sign bit of each single, each double */
+    JIT_SIGN_D,
+    JIT_EVEN_BYTES,
+    JIT_NIBBLES,      /* the low four bits of each byte */
+    JIT_NIBBLE_BITS,  /* how many of 0 to 15 are set */
+    JIT_MIRROR_BITS,  /* GF2P8AFFINEQB's matrix that reverses a byte */
+    JIT_OUT_OF_TABLE, /* 0x70 in each byte */
+    JIT_PACK_B,       /* the low halves of lanes of 2, 4, 8 bytes, packed */
+    JIT_PACK_H,
+    JIT_PACK_S,
+    JIT_EVEN_B,       /* even or odd lanes, packed into the low half */
+    JIT_EVEN_H,
+    JIT_ODD_B,
+    JIT_ODD_H,
+    JIT_REV16,        /* bytes in reverse within 2, 4, 8; halfwords within 4, 8 */
+    JIT_REV32,
+    JIT_REV64,
+    JIT_REV32_H,
+    JIT_REV64_H,
+    JIT_CONSTANTS
+};
 
 struct cpu {
     uint64_t x[32]; /* x[31] is SP: only the *_sp accessors touch it */
     uint64_t pc;    /* precise whenever an engine has returned */
     uint32_t nzcv;  /* bits 31..28, other bits zero */
-    volatile uint32_t stop; /* nonzero: engines return EXIT_SIGNAL at the next instruction boundary */
+    volatile uint32_t stop; /* nonzero (STOP_ bits): engines return EXIT_SIGNAL at the next instruction boundary */
     uint64_t tpidr_el0;
     uint32_t fpcr;
     uint32_t fpsr;         /* QC, and sticky bits that are not in mxcsr: read with fp_get_fpsr() */
@@ -87,15 +119,19 @@ struct cpu {
     jmp_buf *recover;      /* armed while guest memory may fault: see fault.h */
     struct task *task;     /* owned by syscall/ */
     struct interp *interp; /* owned by frontend-arm64/interp.c */
-    struct jit *jit;       /* owned by jit/jit.c */
-    const _Atomic uint64_t *generation; /* of guest code; compiled code compares it with... */
-    uint64_t jit_generation;            /* ...the one that it was made for */
+    struct jit *jit;       /* owned by jit/ */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
     uint32_t pstate;       /* DIT and SSBS at their places in PSTATE */
+    uint64_t return_sp;    /* stack of return points: compiled code's stack pointer, while it doesn't run */
+    uint64_t host_sp;      /* the C stack's, while compiled code runs */
+    uint64_t call_return;  /* where a C function returns to in compiled code */
     uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
 
-    uint64_t saved[16];    /* compiled code's registers around a rare case */
+    uint64_t saved[16];    /* compiled code's registers around a function */
+    union vec saved_v[8];
+    union vec args[4];     /* operands of a function, and its result */
     union vec spill[CPU_SPILLS]; /* values of compiled code that have no register */
+    union vec constants[JIT_CONSTANTS]; /* for compiled code: enum jit_constant */
 };
 
 #define EXCL_NONE UINT64_MAX

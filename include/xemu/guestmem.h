@@ -43,9 +43,13 @@ void guest_range_set_executable(uint64_t start, uint64_t end);
  * number is stale. Written by guest_code_changed() only. */
 extern _Atomic uint64_t code_generation;
 
-/* All cached translations and decoded instructions of [start, end) are stale: called on IC IVAU and by the
- * functions above. Safe against other threads that run the code. */
+/* All cached translations and decoded instructions of [start, end) are stale: called by the functions above. Safe
+ * against other threads that run the code. */
 void guest_code_changed(uint64_t start, uint64_t end);
+
+/* IC IVAU: the line of code that addr is in has changed, in whatever mapping the guest executes it. */
+enum { CODE_LINE = 64 }; /* bytes, as CTR_EL0 says */
+void guest_line_changed(uint64_t addr);
 
 /* For fork(): take and release the module's locks around it. */
 void guestmem_fork_prepare(void);

@@ -9,6 +9,10 @@
 
 enum exit_reason interp_run(struct cpu *cpu);
 
+/* The same for one block only: up to the next branch. For code that is to be compiled if it comes often; not to be
+ * mixed with interp_run() in a thread. */
+enum exit_reason interp_block(struct cpu *cpu);
+
 /* Frees the calling thread's cache of decoded instructions, at thread exit. */
 void interp_free(struct cpu *cpu);
 

@@ -64,6 +64,7 @@ struct ir_insn {
 
 struct ir_block {
     uint64_t pc;
+    uint64_t read_start, read_end; /* the guest's code that it depends on */
     unsigned count;
     struct ir_insn insns[IR_MAX_INSNS];
 };

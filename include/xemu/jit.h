@@ -1,4 +1,5 @@
-/* The compiler as an engine: translates guest blocks to host code when they run first, and links them. */
+/* The compiler as an engine: translates guest blocks to host code when they run first, and links them. The code is in
+ * one cache that all threads of the process share. */
 #ifndef XEMU_JIT_H
 #define XEMU_JIT_H
 
@@ -9,49 +10,95 @@
 /* As engine_run(), with the recovery point armed and MXCSR the guest's. */
 enum exit_reason jit_run(struct cpu *cpu);
 
-/* Frees the compiled code of a thread that ends. */
+/* Frees what a thread that ends has of its own. */
 void jit_free(struct cpu *cpu);
 
 /* For the signal handler: when *ucontext was interrupted in an access to guest memory by compiled code, makes it
  * go on at the exit, with cpu->pc at the guest's instruction, and returns true. cpu->fault is filled already.
- * not_canonical: the address cannot be used by the host as it is (a tagged pointer), the access is to be repeated
- * without its tag. */
-bool jit_recover(struct cpu *cpu, void *ucontext, bool not_canonical);
+ * repeat: what the host refuses the guest may do, the use of a tagged pointer or an invalid floating-point operation:
+ * the instruction is done by its functions. */
+bool jit_recover(struct cpu *cpu, void *ucontext, bool repeat);
 
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
 
-/* --- between jit/ and backend-x86_64/ ----------------------------------------------------------------- */
+/* What --stats asks for, when the process ends. */
+void jit_report(void);
 
-/* What compiled code gives back; link is the displacement of the jump that led out, to be patched to the block at
- * cpu->pc, or null. */
-struct jit_exit {
-    uint64_t reason; /* enum exit_reason */
-    uint8_t *link;
-};
+/* The code in [start, end) has changed, or may no longer be executed: its translations are never entered again. Safe
+ * while other threads run them. Costs next to nothing where there are none. */
+void jit_invalidate(uint64_t start, uint64_t end);
 
-/* Where the output goes, and where to note that the instruction at an offset may fault. */
-struct code_buffer {
-    uint8_t *start, *at, *end;
-    struct fault_site *sites; /* ascending by offset */
-    unsigned site_count, site_capacity;
-    const void *exit;  /* common exit: struct jit_exit in RAX and RDX */
+/* Around fork, in the thread that forks; the child passes its cpu, the parent null. */
+void jit_fork_prepare(void);
+void jit_fork_done(struct cpu *child);
+
+/* --- between jit/ and backend-x86_64/ -----------------------------------------------------------------
+ *
+ * Code is written through addresses of the write view, all of code_buffer are; it runs at addresses of the execute
+ * view, a constant distance away, or none. So what is position independent needs no thought; an address of code that
+ * code itself shall use has to be relative to the instruction pointer.
+ *
+ * RSP of compiled code is a stack of return points: a call of the guest's is a host call, a return is a host return
+ * with the guest's target in RAX, and the return point compares it with the address that it stands for. The stack is
+ * the thread's own and small. Where it overflows the fault handler starts it anew; where it is empty, or a return
+ * point doesn't fit, the target is looked up. Nothing of it is the guest's, so all of it may be lost at any time. */
+
+/* A reason that jit/ handles itself: the instruction at cpu->pc has what compiled code lacks, an address that the host
+ * cannot use as it is or an invalid floating-point operation; it is to be done by its functions. */
+enum { JIT_REPEAT = 100 };
+
+/* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used. */
+void backend_init(unsigned level);
+/* What cpu->constants has to hold. */
+const union vec *backend_constants(void);
+
+/* A jump, conditional jump or call that leads to the block at `target`, or to its stub. */
+struct code_link {
+    uint8_t *displacement; /* four bytes, aligned to their size */
+    uint8_t *stub;         /* leaves compiled code with the link's number */
+    uint64_t target;
+    struct jit_block *to;  /* null: to the stub. The rest is for jit/. */
+    struct code_link *next, **before;
 };
 
 struct fault_site {
-    uint32_t offset; /* of the instruction, from start */
+    uint32_t offset; /* of the instruction, from code_buffer.start */
     uint64_t pc;
 };
 
-/* Makes the entry and exit code; returns the entry: struct jit_exit entry(struct cpu *, const void *code). */
+/* Where the output goes, and where to note that the instruction at an offset may fault, and the links. */
+struct code_buffer {
+    uint8_t *start, *at, *end;
+    struct fault_site *sites; /* ascending by offset from site_count on */
+    unsigned site_count, site_capacity;
+    struct code_link *links;
+    unsigned link_count, link_capacity; /* link 0 is none */
+    /* Made by backend_stubs(). */
+    const uint8_t *exit;         /* leaves with struct jit_exit in RAX and RCX */
+    const uint8_t *exit_link;    /* the same for EXIT_BRANCH */
+    const uint8_t *call;         /* calls the C function in RAX, see call.c */
+    const uint8_t *return_miss;  /* looks up the block at RAX */
+    const uint8_t *return_empty; /* the last return point of an empty stack */
+    const uint8_t *not_found;    /* leaves to make the block at RAX */
+};
+
+/* What compiled code gives back: with a link, cpu->pc is the link's target and is still to be set. */
+struct jit_exit {
+    uint64_t reason; /* enum exit_reason */
+    uint64_t link;   /* number, or 0 */
+};
+
+/* Makes the code that all blocks share; returns the entry: struct jit_exit entry(struct cpu *, const void *code), to be
+ * called in the execute view. */
 typedef struct jit_exit jit_entry(struct cpu *cpu, const void *code);
-jit_entry *backend_stubs(struct code_buffer *buffer);
+const uint8_t *backend_stubs(struct code_buffer *buffer);
 
-/* Compiles a block; returns its first instruction, or null when the buffer is full. */
-const void *backend_compile(struct code_buffer *buffer, const struct ir_block *block);
+/* Compiles a block; returns its first instruction, or null when it doesn't fit: then *buffer is as good as before. */
+const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block);
 
-/* Points the jump with this displacement at code. */
-void backend_link(uint8_t *displacement, const void *code);
+/* Points a displacement at code, or at its stub, while others run it. */
+void backend_link(const struct code_link *link, const uint8_t *code);
 
 /* NZCV in the host's format, as LAHF and SETO give it: N bit 15, Z 14, C 8, V 0; and back. */
 static inline uint32_t jit_pack_flags(uint32_t nzcv)
@@ -76,7 +123,7 @@ static inline bool jit_makes_flags(enum ir_op op)
 enum { JIT_TABLE_ENTRIES = 1 << 14 };
 struct jit_table_entry {
     uint64_t pc;
-    const void *code;
+    const void *code; /* in the execute view */
 };
 
 #endif

@@ -9,6 +9,7 @@
 enum log_item { /* ORDER log_names: core/log.c */
     LOG_IN_ASM = 1 << 0,  /* guest instructions when decoded first */
     LOG_IR = 1 << 1,      /* IR of a block */
+    LOG_OUT_ASM = 1 << 2, /* host instructions of a block */
     LOG_CPU = 1 << 3,     /* guest registers before each block */
     LOG_EXEC = 1 << 4,    /* pc of each block run */
     LOG_INT = 1 << 5,     /* faults, signals and exceptions */

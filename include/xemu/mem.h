@@ -133,6 +133,11 @@ void mem_zero_block(uint64_t addr);
 /* IC IVAU: code at addr, or at another mapping of the same memory, has changed. */
 void mem_code_changed(struct cpu *cpu, uint64_t addr);
 
+/* System registers by op0:op1:CRn:CRm:op2. */
+#define SYSREG(op0, op1, crn, crm, op2) ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
+#define SYSREG_TPIDR_EL0 SYSREG(3, 3, 13, 0, 2)
+#define SYSREG_FPSR SYSREG(3, 3, 4, 4, 1)
+
 /* MRS and MSR of a register that sysreg_known() accepts; reg is op0:op1:CRn:CRm:op2. */
 uint64_t sysreg_read(struct cpu *cpu, unsigned reg);
 void sysreg_write(struct cpu *cpu, unsigned reg, uint64_t value);

@@ -8,11 +8,19 @@
 
 enum engine { ENGINE_AUTO, ENGINE_INTERP, ENGINE_IR, ENGINE_JIT }; /* ENGINE_IR: lifts and evaluates IR, for tests */
 
+enum stats_format { STATS_NONE, STATS_TEXT, STATS_JSON };
+
+enum perf_output { PERF_NONE, PERF_MAP, PERF_JITDUMP };
+
 struct options {
     const char *sysroot;      /* -L, XEMU_LD_PREFIX; null: none */
     const char *argv0;        /* -0 */
     uint64_t stack_size;      /* -s, bytes; 0: RLIMIT_STACK */
     enum engine engine;       /* --engine */
+    bool wx;                  /* --wx */
+    uint64_t cache_size;      /* --cache-size, bytes; 0: the default */
+    enum stats_format stats;  /* --stats */
+    enum perf_output perf;    /* --perf */
     const char *cpu;          /* --cpu */
     bool strace;              /* --strace */
     const char *strace_file;  /* --strace=FILE; null: the log */

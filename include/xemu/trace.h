@@ -4,10 +4,14 @@
 
 #include <xemu/cpu.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* -d in_asm: the instructions at guest address pc, which must be readable. */
 void log_guest_code(uint64_t pc, size_t bytes);
+
+/* -d out_asm: the host's instructions at code, which run at address `at`. */
+void log_host_code(uint64_t pc, const void *code, size_t bytes, uint64_t at);
 
 /* -d ir: a block's IR; and that of the instructions at guest address pc, which must be readable. */
 struct ir_block;
@@ -20,13 +24,13 @@ void log_guest_state(const struct cpu *cpu);
 /* "add x0, x1, #1" for a word at pc, into text[size]; ".inst 0x..." if nothing can disassemble it. */
 void disassemble(uint32_t word, uint64_t pc, char *text, size_t size);
 
-/* Opens a capstone handle for AArch64 and finds cs_disasm and cs_free; false if there is no capstone.
+/* Opens a capstone handle for AArch64, or for x86-64 if `host`, and finds cs_disasm and cs_free; false if there is no capstone.
  * In capstone_dynamic.c and capstone_static.c. */
 struct capstone {
     size_t handle;
     size_t (*disasm)(size_t handle, const uint8_t *code, size_t size, uint64_t address, size_t count, void **insn);
     void (*free)(void *insn, size_t count);
 };
-bool capstone_open(struct capstone *capstone);
+bool capstone_open(struct capstone *capstone, bool host);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <xemu/guestmem.h>
 
 enum { PAGE = 4096, PAGES = 64 };
@@ -104,6 +105,43 @@ Test(guestmem, only_changes_of_code_count)
     cr_assert_gt(code_generation, before);
     before = code_generation;
     guest_munmap(at, PAGES * PAGE);
+    cr_assert_gt(code_generation, before);
+}
+
+Test(guestmem, a_line_counts_in_every_mapping_of_its_memory)
+{
+    int fd = memfd_create("code", 0);
+    ftruncate(fd, 4 * PAGE);
+    uint64_t write = (uint64_t)guest_mmap(0, 4 * PAGE, RW, MAP_SHARED, fd, 0);
+    uint64_t run = (uint64_t)guest_mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 2 * PAGE);
+    uint64_t before = code_generation;
+    guest_line_changed(write + PAGE);
+    cr_assert_eq(code_generation, before, "that page is mapped to be executed nowhere");
+    guest_line_changed(write + 2 * PAGE + 100);
+    cr_assert_gt(code_generation, before);
+    before = code_generation;
+    guest_line_changed(run);
+    cr_assert_gt(code_generation, before);
+
+    uint64_t moved = (uint64_t)guest_mremap(run, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, window());
+    guest_mprotect(write + 2 * PAGE, PAGE, PROT_READ); /* which keeps what is mapped there */
+    before = code_generation;
+    guest_line_changed(write + 2 * PAGE);
+    cr_assert_gt(code_generation, before, "the mapping at %#lx", moved);
+}
+
+Test(guestmem, a_private_line_counts_where_it_is_executed)
+{
+    uint64_t at = window(), before = code_generation;
+    guest_line_changed(at);
+    cr_assert_eq(code_generation, before);
+    guest_mprotect(at, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+    guest_mprotect(at, PAGE, PROT_READ | PROT_EXEC);
+    cr_assert_eq(code_generation, before, "it was executable all the time");
+    guest_line_changed(at + PAGE - 1);
+    cr_assert_gt(code_generation, before);
+    before = code_generation;
+    guest_mprotect(at, PAGE, PROT_READ);
     cr_assert_gt(code_generation, before);
 }
 

@@ -1,0 +1,178 @@
+/* Operations that are functions: always, or in a rare case. One stub saves the guest's state and every temporary
+ * around the call, so that the block's code needs to know nothing of the C calling convention. */
+#include "lower.h"
+
+/* --- the guest's state in registers ------------------------------------------------------------------- */
+
+void emit_load_state(struct emit *e)
+{
+    for (int i = 0; i < PINS; i++)
+        emit_rm(e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
+    for (unsigned r = 0; r < 32; r++)
+        if (host.v_pin[r] >= 0)
+            emit_v_rm(e, V_MOVUPS, (unsigned)host.v_pin[r], VEX_NONE, v_mem(r));
+}
+
+void emit_save_state(struct emit *e)
+{
+    for (int i = 0; i < PINS; i++)
+        emit_rm(e, X86_STORE, 64, pins[i].host, x_mem(pins[i].guest));
+    for (unsigned r = 0; r < 32; r++)
+        if (host.v_pin[r] >= 0)
+            emit_v_rm(e, V_STOREUPS, (unsigned)host.v_pin[r], VEX_NONE, v_mem(r));
+}
+
+/* Calls the function at RAX with the operation at RSI, the operands in cpu->args and the result in cpu->args[3]. Keeps
+ * every register but RAX and RSI; the caller has saved these two in cpu->saved. */
+const uint8_t *emit_call_stub(struct emit *e)
+{
+    static const uint8_t pointers[4] = {RDX, RCX, R8, R9};
+    const uint8_t *entry = e->at;
+    for (int i = 0; i < TEMPS; i++)
+        if (temps[i] != RAX && temps[i] != RSI)
+            emit_rm(e, X86_STORE, 64, temps[i], CPU_FIELD(saved[temps[i]]));
+    for (unsigned i = 0; i < host.xmm_temps; i++)
+        emit_v_rm(e, V_STOREUPS, host.xmm_temp[i], VEX_NONE, CPU_FIELD(saved_v[i]));
+    emit_save_state(e);
+    emit_rm(e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
+    for (int i = 0; i < 4; i++)
+        emit_rm(e, X86_LEA, 64, pointers[i], CPU_FIELD(args[i]));
+    emit_on_c_stack(e);
+    emit_load_state(e);
+    for (unsigned i = 0; i < host.xmm_temps; i++)
+        emit_v_rm(e, V_MOVUPS, host.xmm_temp[i], VEX_NONE, CPU_FIELD(saved_v[i]));
+    for (int i = 0; i < TEMPS; i++)
+        if (temps[i] != RAX && temps[i] != RSI)
+            emit_rm(e, X86_MOV, 64, temps[i], CPU_FIELD(saved[temps[i]]));
+    emit_bytes(e, 1, 0xc3); /* ret */
+    return entry;
+}
+
+static void pass(struct lower *l, unsigned index, unsigned reg)
+{
+    if (reg >= XMM)
+        emit_v_rm(&l->e, V_STOREUPS, reg - XMM, VEX_NONE, CPU_FIELD(args[index]));
+    else
+        emit_rm(&l->e, X86_STORE, 64, reg, CPU_FIELD(args[index]));
+}
+
+static void fetch(struct lower *l, unsigned reg)
+{
+    if (reg >= XMM)
+        emit_v_rm(&l->e, V_MOVUPS, reg - XMM, VEX_NONE, CPU_FIELD(args[3]));
+    else
+        emit_rm(&l->e, X86_MOV, 64, reg, CPU_FIELD(args[3]));
+}
+
+/* Changes the sign of each number of an operand that was passed. */
+static void negate(struct lower *l, unsigned index, unsigned esz)
+{
+    for (int word = esz == 3; word < 4; word += esz == 3 ? 2 : 1) {
+        struct x86_mem mem = CPU_FIELD(args[index]);
+        mem.displacement += 4 * word;
+        emit_mi32(&l->e, X86_XOR, mem, INT32_MIN);
+    }
+}
+
+/* The effects on memory, which may fault inside the function: it then leaves by longjmp(), so the pc must be right. */
+static bool may_fault_in_function(enum ir_op op)
+{
+    const struct ir_op_info *info = &ir_ops[op];
+    return !(info->flags & (IR_PURE | IR_SHAPE)) && info->args && info->arg[0] == IR_INT && op != IR_put_sysreg;
+}
+
+/* Functions that compute with the host's unit, or set FPCR and FPSR: the host must not trap inside. */
+static bool uses_mxcsr(enum ir_op op)
+{
+    const struct ir_op_info *info = &ir_ops[op];
+    return op == IR_get_sysreg || op == IR_put_sysreg || (info->flags & IR_SHAPE && !(info->flags & IR_PURE));
+}
+
+/* Before: the host does not trap. After: it does, and Invalid Operation is noted in cpu->fpsr, so that MXCSR.IE tells
+ * of a trap only. RAX is free. */
+static void emit_mask_invalid(struct lower *l, bool masked)
+{
+    enum { IE = 1, IM = 0x80 };
+    struct x86_mem csr = CPU_FIELD(saved[15]);
+    emit_mxcsr(&l->e, 3, csr);
+    if (masked) {
+        emit_mi32(&l->e, X86_OR, csr, IM);
+    } else {
+        emit_rm(&l->e, X86_MOV, 32, RAX, csr);
+        emit_ri(&l->e, X86_AND, 32, RAX, IE);
+        emit_rm(&l->e, X86_OR_TO, 32, RAX, CPU_FIELD(fpsr));
+        emit_mi32(&l->e, X86_AND, csr, ~(IE | IM));
+    }
+    emit_mxcsr(&l->e, 2, csr);
+}
+
+static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t pc)
+{
+    emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
+    emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+    if (may_fault_in_function(insn->op)) {
+        emit_mov_imm(&l->e, RAX, pc);
+        emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(pc));
+    }
+    bool numbers = uses_mxcsr((enum ir_op)insn->op);
+    if (numbers)
+        emit_mask_invalid(l, true);
+    emit_mov_imm(&l->e, RSI, (uint64_t)(l->operations + (insn - l->block->insns)));
+    emit_mov_imm(&l->e, RAX, (uint64_t)(const void *)ir_functions[insn->op]);
+    emit_call_to(&l->e, l->buffer->call);
+    if (numbers)
+        emit_mask_invalid(l, false);
+    emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));
+    emit_rm(&l->e, X86_MOV, 64, RSI, CPU_FIELD(saved[RSI]));
+    l->e.flags_written++;
+}
+
+static unsigned use_unpacked(struct lower *l, unsigned v) { return l->w[v].packed ? unpacked_flags(l, v) : use(l, v); }
+
+void call_function(struct lower *l, const struct ir_insn *insn)
+{
+    const struct ir_op_info *info = &ir_ops[insn->op];
+    for (unsigned i = 0; i < info->args; i++) {
+        pass(l, i, use_unpacked(l, insn->arg[i]));
+        l->busy = 0;
+    }
+    emit_function(l, insn, l->pc);
+    if (!info->result)
+        return;
+    unsigned reg = result_reg(l);
+    fetch(l, reg);
+    if (l->w[l->now].packed)
+        pack_in_place(l, reg);
+}
+
+/* --- rare cases --------------------------------------------------------------------------------------- */
+
+struct cold *new_cold(struct lower *l, const struct ir_insn *insn)
+{
+    static struct cold none;
+    if (l->cold_count == sizeof l->colds / sizeof *l->colds) {
+        l->failed = true;
+        return &none;
+    }
+    struct cold *cold = &l->colds[l->cold_count++];
+    *cold = (struct cold){.insn = insn, .pc = l->pc, .result = NONE};
+    return cold;
+}
+
+void emit_cold(struct lower *l, const struct cold *cold)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (cold->jumps[i] && !l->e.full)
+            emit_patch(cold->jumps[i], l->e.at);
+    for (unsigned i = 0; i < ir_ops[cold->insn->op].args; i++) {
+        pass(l, i, (unsigned)cold->args[i]);
+        if (i < 2 && cold->negate[i])
+            negate(l, i, cold->insn->esz);
+    }
+    emit_function(l, cold->insn, cold->pc);
+    if (cold->result != NONE)
+        fetch(l, (unsigned)cold->result);
+    if (cold->packs)
+        pack_in_place(l, (unsigned)cold->result);
+    emit_jmp_to(&l->e, cold->back);
+}

@@ -1,0 +1,398 @@
+/* Flags and truth values. */
+#include "lower.h"
+
+enum { PACKED_N = 0x8000, PACKED_Z = 0x4000, PACKED_C = 0x100, PACKED_V = 1 };
+
+static bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
+
+static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
+{
+    return is_const(l, v) && (w == 32 || fits32(const_of(l, v)));
+}
+
+/* op reg, value, for operations that write nothing but EFLAGS, or a temporary. */
+static void emit_with(struct lower *l, enum x86_op op, unsigned w, unsigned reg, unsigned v)
+{
+    if (is_small_const(l, v, w))
+        emit_ri(&l->e, op, w, reg, (int32_t)const_of(l, v));
+    else
+        emit_rr(&l->e, op, w, reg, use(l, v));
+}
+
+static void emit_test(struct lower *l, unsigned w, unsigned v)
+{
+    const struct ir_insn *insn = insn_at(l, v);
+    if (!l->w[v].folded) {
+        unsigned reg = use(l, v);
+        emit_rr(&l->e, X86_TEST, w, reg, reg);
+        return;
+    }
+    unsigned a = use(l, insn->arg[0]); /* an AND that nobody else needs */
+    if (is_small_const(l, insn->arg[1], w))
+        emit_test_imm(&l->e, w, a, (int32_t)const_of(l, insn->arg[1]));
+    else
+        emit_rr(&l->e, X86_TEST, w, use(l, insn->arg[1]), a);
+}
+
+static void emit_origin(struct lower *l, unsigned flags)
+{
+    const struct ir_insn *origin = insn_at(l, flags);
+    unsigned a = origin->arg[0], b = origin->arg[1], w = origin->w;
+    if (l->flags_of == flags && l->flags_at == l->e.flags_written)
+        return;
+    if (l->w[flags].via != NONE) {
+        l->failed = true; /* analyse_flags() promised otherwise */
+        return;
+    }
+    if (origin->op == IR_nzcv_logic) {
+        emit_test(l, w, a);
+    } else if (origin->op == IR_nzcv_sub) {
+        unsigned reg = use(l, a);
+        emit_with(l, X86_CMP, w, reg, b);
+    } else {
+        use(l, a);
+        unsigned reg = take_temp(l);
+        load_into(l, reg, a);
+        emit_with(l, X86_ADD, w, reg, b);
+    }
+    l->flags_of = flags;
+    l->flags_at = l->e.flags_written;
+}
+
+/* The flags' operation whose flags the current one leaves in EFLAGS. */
+void note_flags(struct lower *l)
+{
+    const struct ir_insn *insn = insn_at(l, l->now);
+    const struct ir_block *block = l->block;
+    for (unsigned v = l->now > 4 ? l->now - 4 : 0; v < l->now + 3 && v < block->count; v++) {
+        const struct ir_insn *flags = &block->insns[v];
+        bool twin = (flags->op == IR_nzcv_sub && insn->op == IR_sub) || (flags->op == IR_nzcv_add && insn->op == IR_add);
+        bool same = twin && flags->arg[0] == insn->arg[0] && flags->arg[1] == insn->arg[1];
+        bool tested = flags->op == IR_nzcv_logic && flags->arg[0] == l->now && insn->op == IR_and;
+        if ((same || tested) && flags->w == insn->w) {
+            l->flags_of = v;
+            l->flags_at = l->e.flags_written;
+        }
+    }
+}
+
+/* The host's condition after emit_origin(), or NONE where there is no single one. */
+static int origin_cc(enum ir_op origin, unsigned cond)
+{
+    static const int8_t after_sub[8] = {CC_E, CC_AE, CC_S, CC_O, CC_A, CC_GE, CC_G, NONE};
+    static const int8_t after_add[8] = {CC_E, CC_B, CC_S, CC_O, NONE, CC_GE, CC_G, NONE};
+    int cc = origin == IR_nzcv_sub ? after_sub[cond >> 1] : after_add[cond >> 1];
+    return cc == NONE ? NONE : cc ^ (int)(cond & 1);
+}
+
+bool is_condition_of(enum ir_op flags, unsigned cond)
+{
+    return flags == IR_fcmp || (has_origin(flags) && origin_cc(flags, cond) != NONE);
+}
+
+/* Tests a packed value; returns the host's condition that holds if cond does. */
+static enum x86_cc test_packed(struct lower *l, unsigned flags, unsigned cond)
+{
+    static const int32_t masks[4] = {PACKED_Z, PACKED_C, PACKED_N, PACKED_V};
+    unsigned reg = use(l, flags), t;
+
+    if (cond >> 1 < 4) {
+        emit_test_imm(&l->e, 32, reg, masks[cond >> 1]);
+        return CC_NE ^ (cond & 1);
+    }
+    t = take_temp(l);
+    emit_rr(&l->e, X86_MOV, 32, t, reg);
+    if (cond >> 1 == 4) { /* HI: C and not Z */
+        emit_ri(&l->e, X86_AND, 32, t, PACKED_C | PACKED_Z);
+        emit_ri(&l->e, X86_CMP, 32, t, PACKED_C);
+        return CC_E ^ (cond & 1);
+    }
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, t, 15);
+    emit_rr(&l->e, X86_XOR, 32, t, reg); /* bit 0: N != V */
+    if (cond >> 1 == 5) {
+        emit_test_imm(&l->e, 32, t, 1);
+        return CC_E ^ (cond & 1);
+    }
+    emit_shift_imm(&l->e, SHIFT_SHL, 32, t, 14); /* GT: and not Z, the flag of bit 14 */
+    emit_rr(&l->e, X86_OR, 32, t, reg);
+    emit_test_imm(&l->e, 32, t, PACKED_Z);
+    return CC_E ^ (cond & 1);
+}
+
+enum x86_cc emit_truth(struct lower *l, unsigned v)
+{
+    const struct ir_insn *insn = insn_at(l, v);
+    unsigned a = insn->arg[0];
+
+    if (!l->w[v].folded) {
+        unsigned reg = use(l, v);
+        emit_rr(&l->e, X86_TEST, 32, reg, reg);
+        return CC_NE;
+    }
+    switch (insn->op) {
+    case IR_cond:
+        if (insn->imm >> 1 == 7) { /* AL, NV: always */
+            emit_rr(&l->e, X86_CMP, 32, RSP, RSP);
+            return CC_E;
+        }
+        if (insn_at(l, a)->op == IR_fcmp && l->w[a].folded)
+            return emit_fcmp_condition(l, a, (unsigned)insn->imm);
+        if (has_origin(insn_at(l, a)->op) && origin_cc(insn_at(l, a)->op, (unsigned)insn->imm) != NONE) {
+            emit_origin(l, a);
+            return (enum x86_cc)origin_cc(insn_at(l, a)->op, (unsigned)insn->imm);
+        }
+        return test_packed(l, a, (unsigned)insn->imm);
+    case IR_test_bit:
+        emit_bt_imm(&l->e, insn->imm < 32 ? 32 : 64, use(l, a), (unsigned)insn->imm);
+        return CC_B;
+    default: /* is_zero, is_nonzero */
+        if (l->w[a].folded)
+            return emit_truth(l, a) ^ (insn->op == IR_is_zero);
+        emit_test(l, insn->w, a);
+        return insn->op == IR_is_zero ? CC_E : CC_NE;
+    }
+}
+
+/* A value of flags in the architecture's format, in a temporary of its own. */
+unsigned unpacked_flags(struct lower *l, unsigned v)
+{
+    unsigned from = use(l, v), to = take_temp(l), t = take_temp(l);
+    emit_rr(&l->e, X86_MOV, 32, to, from);
+    emit_ri(&l->e, X86_AND, 32, to, PACKED_N | PACKED_Z);
+    emit_shift_imm(&l->e, SHIFT_SHL, 32, to, 16);
+    emit_rr(&l->e, X86_MOV, 32, t, from);
+    emit_ri(&l->e, X86_AND, 32, t, PACKED_C);
+    emit_shift_imm(&l->e, SHIFT_SHL, 32, t, 21);
+    emit_rr(&l->e, X86_OR, 32, to, t);
+    emit_rr(&l->e, X86_MOV, 32, t, from);
+    emit_shift_imm(&l->e, SHIFT_SHL, 32, t, 31);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, t, 3);
+    emit_rr(&l->e, X86_OR, 32, to, t);
+    return to;
+}
+
+/* The other way: flags in the architecture's format in v, packed into a temporary. */
+unsigned packed_flags(struct lower *l, unsigned v)
+{
+    unsigned to, t;
+    if (is_const(l, v)) {
+        to = take_temp(l);
+        emit_mov_imm(&l->e, to, jit_pack_flags((uint32_t)const_of(l, v)));
+        return to;
+    }
+    unsigned from = use(l, v);
+    to = take_temp(l);
+    t = take_temp(l);
+    emit_rr(&l->e, X86_MOV, 32, to, from);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, to, 16);
+    emit_ri(&l->e, X86_AND, 32, to, PACKED_N | PACKED_Z);
+    emit_rr(&l->e, X86_MOV, 32, t, from);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, t, 21);
+    emit_ri(&l->e, X86_AND, 32, t, PACKED_C);
+    emit_rr(&l->e, X86_OR, 32, to, t);
+    emit_rr(&l->e, X86_MOV, 32, t, from);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, t, 28);
+    emit_ri(&l->e, X86_AND, 32, t, PACKED_V);
+    emit_rr(&l->e, X86_OR, 32, to, t);
+    return to;
+}
+
+/* NZCV in bits 31..28 of reg to the host's format, with nothing but reg and memory. */
+void pack_in_place(struct lower *l, unsigned reg)
+{
+    struct x86_mem scratch = CPU_FIELD(saved[0]), whole = CPU_FIELD(saved[1]);
+    emit_rm(&l->e, X86_STORE, 32, reg, whole);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 16);
+    emit_ri(&l->e, X86_AND, 32, reg, PACKED_N | PACKED_Z);
+    emit_rm(&l->e, X86_STORE, 32, reg, scratch);
+    emit_rm(&l->e, X86_MOV, 32, reg, whole);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 21);
+    emit_ri(&l->e, X86_AND, 32, reg, PACKED_C);
+    emit_rm(&l->e, X86_OR, 32, reg, scratch);
+    emit_rm(&l->e, X86_STORE, 32, reg, scratch);
+    emit_rm(&l->e, X86_MOV, 32, reg, whole);
+    emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 28);
+    emit_ri(&l->e, X86_AND, 32, reg, PACKED_V);
+    emit_rm(&l->e, X86_OR, 32, reg, scratch);
+}
+
+/* --- operations --------------------------------------------------------------------------------------- */
+
+/* EFLAGS into RAX, as the value of the operation. RAX is taken. */
+static void capture(struct lower *l, bool invert_carry)
+{
+    if (invert_carry) {
+        emit_bytes(&l->e, 1, 0xf5); /* cmc */
+        l->e.flags_written++;
+    }
+    emit_bytes(&l->e, 1, 0x9f); /* lahf */
+    emit_setcc(&l->e, CC_O, RAX);
+    bind_value(l, l->now, RAX);
+}
+
+static void lower_nzcv(struct lower *l, const struct ir_insn *insn)
+{
+    use(l, insn->arg[0]);
+    if (ir_ops[insn->op].args > 1 && !is_small_const(l, insn->arg[1], insn->w))
+        use(l, insn->arg[1]);
+    take_fixed(l, RAX);
+    emit_origin(l, l->now);
+    capture(l, insn->op == IR_nzcv_sub);
+}
+
+static void lower_adc(struct lower *l, const struct ir_insn *insn)
+{
+    bool flags = insn->op == IR_nzcv_adc;
+    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]), c = use(l, insn->arg[2]);
+    if (flags)
+        take_fixed(l, RAX);
+    unsigned reg = flags ? take_temp(l) : result_reg_apart(l);
+    emit_rr(&l->e, X86_MOV, 64, reg, a);
+    emit_bt_imm(&l->e, 32, c, 0);
+    emit_rr(&l->e, X86_ADC, insn->w, reg, b);
+    if (flags)
+        capture(l, false);
+}
+
+static void lower_put_nzcv(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned v = insn->arg[0];
+    unsigned reg = l->w[v].packed ? use(l, v) : packed_flags(l, v);
+    emit_rm(&l->e, X86_STORE, 32, reg, CPU_FIELD(flags));
+}
+
+static void lower_truth(struct lower *l)
+{
+    l->w[l->now].folded = true;
+    enum x86_cc cc = emit_truth(l, l->now);
+    l->w[l->now].folded = false;
+    unsigned reg = take_temp(l); /* not the target: it might be an operand's */
+    emit_setcc(&l->e, cc, reg);
+    emit_rr(&l->e, X86_MOVZX8, 32, reg, reg);
+    bind_value(l, l->now, reg);
+}
+
+bool lower_flags(struct lower *l, const struct ir_insn *insn)
+{
+    switch ((enum ir_op)insn->op) {
+    case IR_get_nzcv:
+        emit_rm(&l->e, X86_MOV, 32, result_reg(l), CPU_FIELD(flags));
+        return true;
+    case IR_put_nzcv:
+        lower_put_nzcv(l, insn);
+        return true;
+    case IR_cond:
+    case IR_is_zero:
+    case IR_is_nonzero:
+    case IR_test_bit:
+        lower_truth(l);
+        return true;
+    case IR_adc:
+    case IR_nzcv_adc:
+        lower_adc(l, insn);
+        return true;
+    case IR_nzcv_sub:
+    case IR_nzcv_add:
+    case IR_nzcv_logic:
+        lower_nzcv(l, insn);
+        return true;
+    case IR_carry: {
+        unsigned from = use(l, insn->arg[0]), reg = result_reg(l);
+        emit_rr(&l->e, X86_MOV, 32, reg, from);
+        emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 8);
+        emit_ri(&l->e, X86_AND, 32, reg, 1);
+        return true;
+    }
+    default:
+        return false;
+    }
+}
+
+/* --- before ------------------------------------------------------------------------------------------- */
+
+/* Operations whose code leaves EFLAGS alone. */
+static bool is_neutral(const struct lower *l, unsigned v)
+{
+    const struct ir_insn *insn = insn_at(l, v);
+    switch ((enum ir_op)insn->op) {
+    case IR_const:
+    case IR_mark:
+    case IR_get_x:
+    case IR_get_vreg:
+    case IR_put_vreg:
+    case IR_load:
+    case IR_store:
+    case IR_zext8:
+    case IR_zext16:
+    case IR_zext32:
+    case IR_sext8:
+    case IR_sext16:
+    case IR_sext32:
+        return true;
+    case IR_put_x:
+        return !l->w[insn->arg[0]].packed;
+    default:
+        return l->w[v].folded || (!l->w[v].uses && ir_ops[insn->op].flags & IR_PURE);
+    }
+}
+
+/* The operation that computes the result of flags v, right after it, or NONE. */
+static int twin_of(const struct lower *l, unsigned v)
+{
+    const struct ir_insn *flags = insn_at(l, v);
+    enum ir_op wanted = flags->op == IR_nzcv_sub ? IR_sub : IR_add;
+    for (unsigned t = v + 1; t < v + 4 && t < l->block->count; t++) {
+        const struct ir_insn *insn = insn_at(l, t);
+        if (insn->op == wanted && insn->w == flags->w && insn->arg[0] == flags->arg[0] && insn->arg[1] == flags->arg[1])
+            return l->w[t].uses && !l->w[t].folded ? (int)t : NONE;
+    }
+    return NONE;
+}
+
+/* Whether operation `user` reads flags v in a condition. */
+static bool reads_condition(const struct lower *l, unsigned user, unsigned v)
+{
+    const struct ir_insn *insn = insn_at(l, user);
+    unsigned condition = insn->arg[insn->op == IR_select ? 2 : 0];
+    if (insn->op != IR_branch_if && insn->op != IR_select)
+        return false;
+    return insn_at(l, condition)->op == IR_cond && l->w[condition].folded && insn_at(l, condition)->arg[0] == v &&
+           insn_at(l, condition)->imm >> 1 != 7 &&
+           origin_cc(insn_at(l, v)->op, (unsigned)insn_at(l, condition)->imm) != NONE;
+}
+
+/* Flags of a subtraction or addition whose result is computed, too, and all of whose users come while EFLAGS still are
+ * that one's: their operands need not live until then. */
+void analyse_flags(struct lower *l)
+{
+    for (unsigned v = 0; v < l->block->count; v++) {
+        const struct ir_insn *insn = insn_at(l, v);
+        if ((insn->op != IR_nzcv_sub && insn->op != IR_nzcv_add) || !l->w[v].uses)
+            continue;
+        int twin = twin_of(l, v);
+        unsigned found = 0, conditions = 0;
+        if (twin == NONE)
+            continue;
+        for (unsigned c = v + 1; c < l->block->count; c++) /* uses other than by folded conditions fail the count */
+            if (insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses && insn_at(l, c)->arg[0] == v)
+                conditions++;
+        if (conditions != l->w[v].uses)
+            continue;
+        unsigned wanted = 0;
+        for (unsigned c = v + 1; c < l->block->count; c++)
+            if (insn_at(l, c)->op == IR_cond && insn_at(l, c)->arg[0] == v)
+                wanted += l->w[c].uses;
+        for (unsigned user = (unsigned)twin + 1; user < l->block->count; user++) {
+            if (reads_condition(l, user, v)) {
+                found++;
+                if (insn_at(l, user)->op == IR_branch_if)
+                    continue; /* a branch writes no flags on its way through */
+                continue;
+            }
+            if (!is_neutral(l, user))
+                break;
+        }
+        if (found == wanted)
+            l->w[v].via = (int16_t)twin;
+    }
+}

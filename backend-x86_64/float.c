@@ -1,0 +1,503 @@
+/* Floating point on the host's unit under the guest's rounding mode. ARM and x86 agree but where an operation is
+ * invalid: there the host traps (MXCSR.IM is clear while compiled code runs), and the guest's instruction is done by
+ * its functions instead. Where FPCR asks for what SSE does not do, the block is not entered (check_fpcr). */
+#include "lower.h"
+
+#include <xemu/fp.h>
+
+/* Rows for scalar single, scalar double, vector of singles, vector of doubles. */
+struct fp_row {
+    uint8_t ops[4];
+};
+
+static enum x86_vop op_of(const struct ir_insn *insn, struct fp_row row)
+{
+    return (enum x86_vop)row.ops[(insn->lanes == 1 ? 0 : 2) + (insn->esz == 3)];
+}
+
+/* Singles and doubles, as scalars or whole vectors. A vector of two singles is not: the bytes above would be
+ * computed with, and might trap. */
+static bool is_host_shape(const struct ir_insn *insn)
+{
+    return insn->esz >= 2 && (insn->lanes == 1 || bytes_of(insn) == 16);
+}
+
+/* The result of a scalar operation has the rest from an operand of `from_bytes`. Two singles have the result of zeros
+ * there, which may be a negative one. */
+static void finish_scalar(struct lower *l, const struct ir_insn *insn, unsigned reg, unsigned from_bytes)
+{
+    unsigned bytes = bytes_of(insn);
+    if (bytes < 16 && (insn->lanes > 1 || from_bytes > bytes))
+        zero_above(l, reg, bytes);
+    l->w[l->now].bytes = (uint8_t)bytes;
+}
+
+/* Two singles are computed with zeros above, which need the operands' bytes to be zero there. */
+static unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned index)
+{
+    unsigned v = insn->arg[index], reg = use_xmm(l, v);
+    if (insn->lanes != 2 || insn->esz != 2 || l->w[v].bytes <= 8)
+        return reg;
+    unsigned t = take_xmm(l);
+    emit_v_unary(l, V_MOVQ, t, reg);
+    return t;
+}
+
+static bool is_shape(const struct ir_insn *insn) { return is_host_shape(insn) || (insn->esz == 2 && insn->lanes == 2); }
+
+static bool lower_arithmetic(struct lower *l, const struct ir_insn *insn, struct fp_row row)
+{
+    if (!is_host_shape(insn) && !(is_shape(insn) && insn->op != IR_fdiv))
+        return false;
+    unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), reg = result_xmm(l);
+    if (host.level < HOST_V3 && reg == b && reg != a) { /* no copy over b before the instruction that may trap */
+        unsigned t = take_xmm(l);
+        move_xmm(l, t, b);
+        b = t;
+    }
+    if (host.level < HOST_V3)
+        move_xmm(l, reg, a);
+    note_fault_site(l);
+    emit_v_rr(&l->e, op_of(insn, row), reg, host.level < HOST_V3 ? reg : a, b);
+    finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
+    return true;
+}
+
+static bool lower_sqrt(struct lower *l, const struct ir_insn *insn)
+{
+    static const struct fp_row row = {{V_SQRTSS, V_SQRTSD, V_SQRTPS, V_SQRTPD}};
+    if (!is_shape(insn))
+        return false;
+    unsigned a = operand(l, insn, 0), t = take_xmm(l);
+    bool scalar = insn->lanes == 1;
+    if (scalar && host.level < HOST_V3)
+        move_xmm(l, t, a);
+    note_fault_site(l);
+    emit_v_rr(&l->e, op_of(insn, row), t, scalar ? (host.level < HOST_V3 ? t : a) : VEX_NONE, a);
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
+    return true;
+}
+
+/* --- fused multiply-add ------------------------------------------------------------------------------- */
+
+static const struct fp_row fma_rows[2][2] = {
+    {{{V_FMADDSS, V_FMADDSD, V_FMADDPS, V_FMADDPD}}, {{V_FNMADDSS, V_FNMADDSD, V_FNMADDPS, V_FNMADDPD}}},
+    {{{V_FMSUBSS, V_FMSUBSD, V_FMSUBPS, V_FMSUBPD}}, {{V_FNMSUBSS, V_FNMSUBSD, V_FNMSUBPS, V_FNMSUBPD}}},
+};
+
+/* A negation that a fused multiply-add does itself. */
+bool is_negation_of_factor(const struct lower *l, const struct ir_insn *user, unsigned index)
+{
+    const struct ir_insn *insn = insn_at(l, user->arg[index]);
+    return user->op == IR_fmuladd && index < 2 && insn->op == IR_fneg && insn->esz == user->esz &&
+           insn->lanes == user->lanes && host.level >= HOST_V3 && is_shape(user) && !l->plain;
+}
+
+/* The sum is the first operand of the 231 forms, as in ARM's order of NaNs. With a quiet NaN as addend ARM raises
+ * Invalid Operation for infinity * 0 and x86 does not: a NaN is left to the function. */
+static bool lower_fma(struct lower *l, const struct ir_insn *insn)
+{
+    if (!is_shape(insn) || host.level < HOST_V3)
+        return false;
+    bool scalar = insn->lanes == 1;
+    unsigned add = insn->arg[0], mul = insn->arg[1];
+    bool minus = l->w[add].folded, negative = l->w[mul].folded;
+    unsigned addend = minus ? insn_at(l, add)->arg[0] : add, factor = negative ? insn_at(l, mul)->arg[0] : mul;
+    unsigned a = use_xmm(l, addend), b = use_xmm(l, factor), c = use_xmm(l, insn->arg[2]), t = take_xmm(l);
+    if (insn->lanes == 2 && insn->esz == 2) {
+        if (l->w[addend].bytes > 8 || l->w[factor].bytes > 8 || l->w[insn->arg[2]].bytes > 8) {
+            unsigned u = take_xmm(l); /* one factor without what is above: 0 * x may still trap for infinity */
+            emit_v_unary(l, V_MOVQ, u, b);
+            unsigned v = take_xmm(l);
+            emit_v_unary(l, V_MOVQ, v, c);
+            emit_v_unary(l, V_MOVQ, t, a);
+            b = u;
+            c = v;
+        } else {
+            move_xmm(l, t, a);
+        }
+    } else {
+        move_xmm(l, t, a);
+    }
+    note_fault_site(l);
+    emit_v_rr(&l->e, op_of(insn, fma_rows[minus][negative]), t, b, c);
+    struct cold *cold = new_cold(l, insn);
+    if (scalar) {
+        emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
+        cold->jumps[0] = emit_jcc(&l->e, CC_P);
+    } else {
+        unsigned u = take_xmm(l);
+        emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
+        emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
+        cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+    }
+    cold->args[0] = (int16_t)(XMM + a);
+    cold->args[1] = (int16_t)(XMM + b);
+    cold->args[2] = (int16_t)(XMM + c);
+    cold->negate[0] = minus;
+    cold->negate[1] = negative;
+    cold->result = (int16_t)(XMM + t);
+    cold->back = l->e.at;
+    l->e.flags_written++;
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_scalar(l, insn, reg, l->w[addend].bytes);
+    return true;
+}
+
+/* --- maximum, minimum, comparison --------------------------------------------------------------------- */
+
+/* Both orders differ for zeros of both signs only, which ANDing or ORing decides; NaNs trap. */
+static bool lower_extreme(struct lower *l, const struct ir_insn *insn, bool maximum)
+{
+    static const struct fp_row max = {{V_MAXSS, V_MAXSD, V_MAXPS, V_MAXPD}}, min = {{V_MINSS, V_MINSD, V_MINPS, V_MINPD}};
+    if (!is_shape(insn))
+        return false;
+    enum x86_vop op = op_of(insn, maximum ? max : min);
+    unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), t = take_xmm(l), u = take_xmm(l);
+    if (host.level < HOST_V3)
+        move_xmm(l, t, a);
+    note_fault_site(l);
+    emit_v_rr(&l->e, op, t, host.level < HOST_V3 ? t : a, b);
+    if (host.level < HOST_V3)
+        move_xmm(l, u, b);
+    emit_v_rr(&l->e, op, u, host.level < HOST_V3 ? u : b, a);
+    unsigned reg = result_xmm(l);
+    emit_v(l, maximum ? V_PAND : V_POR, reg, t, u);
+    /* the rest is a's and b's, combined */
+    unsigned above = l->w[insn->arg[0]].bytes > l->w[insn->arg[1]].bytes ? l->w[insn->arg[0]].bytes : l->w[insn->arg[1]].bytes;
+    finish_scalar(l, insn, reg, above);
+    return true;
+}
+
+/* Masks: equality is quiet, the others signal every NaN on both. */
+static bool lower_mask(struct lower *l, const struct ir_insn *insn)
+{
+    static const struct fp_row row = {{V_CMPSS, V_CMPSD, V_CMPPS, V_CMPPD}};
+    static const uint8_t predicates[3] = {[FP_EQ] = 0, [FP_GE] = 2, [FP_GT] = 1}; /* equal; b <= a; b < a */
+    if (!is_shape(insn))
+        return false;
+    bool swapped = insn->imm != FP_EQ;
+    unsigned a = operand(l, insn, swapped), b = operand(l, insn, !swapped), t = take_xmm(l);
+    if (a > 15) {
+        unsigned u = take_xmm(l);
+        move_xmm(l, u, a);
+        a = u;
+    }
+    if (b > 15) { /* only the first is needed below XMM16, but the encoding has no EVEX form */
+        move_xmm(l, t, b);
+        b = t;
+    }
+    if (host.level < HOST_V3) {
+        if (b == t) {
+            unsigned u = take_xmm(l);
+            move_xmm(l, u, b);
+            b = u;
+        }
+        move_xmm(l, t, a);
+        a = t;
+    }
+    note_fault_site(l);
+    emit_v_rr(&l->e, op_of(insn, row), t, a, b);
+    emit_bytes(&l->e, 1, predicates[insn->imm]);
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
+static void emit_ucomi(struct lower *l, const struct ir_insn *insn, bool swapped, bool signals)
+{
+    static const uint8_t ops[2][2] = {{V_UCOMISS, V_UCOMISD}, {V_COMISS, V_COMISD}};
+    unsigned a = use_xmm(l, insn->arg[swapped]), b = use_xmm(l, insn->arg[!swapped]);
+    if (signals)
+        note_fault_site(l);
+    emit_v_rr(&l->e, (enum x86_vop)ops[signals && insn->imm][insn->esz == 3], a, VEX_NONE, b);
+}
+
+/* After UCOMIS of the operands, or of them swapped: the host's condition for each pair of ARM's; unordered is C and V
+ * here, and CF, ZF and PF there. Equality has none: it is computed as a mask. */
+static const struct {
+    int8_t cc;
+    bool swapped;
+} fcmp_conditions[8] = {{NONE, false}, {CC_BE, true}, {CC_A, true},  {CC_P, false},
+                        {CC_B, true},  {CC_AE, false}, {CC_A, false}, {NONE, false}};
+
+enum x86_cc emit_fcmp_condition(struct lower *l, unsigned v, unsigned cond)
+{
+    const struct ir_insn *insn = insn_at(l, v);
+    bool swapped = fcmp_conditions[cond >> 1].swapped;
+    if (cond >> 1 == 0) {
+        unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = take_temp(l);
+        emit_v_imm(l, insn->esz == 3 ? V_CMPSD : V_CMPSS, t, a, b, 0);
+        emit_v_rr(&l->e, V_MOVD_FROM_X, t, VEX_NONE, reg);
+        emit_rr(&l->e, X86_TEST, 32, reg, reg);
+        return CC_NE ^ (cond & 1);
+    }
+    if (l->flags_of != v || l->flags_at != l->e.flags_written || l->flags_swapped != swapped) {
+        emit_ucomi(l, insn, swapped, false);
+        l->flags_of = v;
+        l->flags_at = l->e.flags_written;
+        l->flags_swapped = swapped;
+    }
+    return (enum x86_cc)(fcmp_conditions[cond >> 1].cc ^ (int)(cond & 1));
+}
+
+/* The order that the first condition will want. */
+static bool first_order(const struct lower *l)
+{
+    for (unsigned v = l->now + 1; v < l->block->count; v++)
+        if (insn_at(l, v)->op == IR_cond && insn_at(l, v)->arg[0] == l->now)
+            return fcmp_conditions[insn_at(l, v)->imm >> 1].swapped;
+    return false;
+}
+
+/* The comparison is done here, where a NaN may trap, and once more where EFLAGS have been lost. */
+static bool lower_fcmp(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz < 2)
+        return false;
+    if (l->w[l->now].folded) {
+        l->flags_swapped = first_order(l);
+        emit_ucomi(l, insn, l->flags_swapped, true);
+        l->flags_of = l->now;
+        l->flags_at = l->e.flags_written;
+        return true;
+    }
+    unsigned flags = take_temp(l), other = take_temp(l);
+    emit_ucomi(l, insn, false, true);
+    emit_mov_imm(&l->e, flags, 0x100);
+    emit_mov_imm(&l->e, other, 0x8000);
+    emit_cmov(&l->e, CC_B, 32, flags, other);
+    emit_mov_imm(&l->e, other, 0x4100);
+    emit_cmov(&l->e, CC_E, 32, flags, other);
+    emit_mov_imm(&l->e, other, 0x101);
+    emit_cmov(&l->e, CC_P, 32, flags, other);
+    bind_value(l, l->now, flags);
+    return true;
+}
+
+/* --- signs -------------------------------------------------------------------------------------------- */
+
+static bool lower_sign(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz < 2)
+        return false;
+    struct x86_mem sign = constant_mem(insn->esz == 3 ? JIT_SIGN_D : JIT_SIGN_S);
+    unsigned a = use_xmm(l, insn->arg[0]), bytes = bytes_of(insn), reg;
+    if (insn->op == IR_fneg) {
+        reg = result_xmm(l);
+        emit_v_mem(l, V_PXOR, reg, a, sign);
+    } else {
+        unsigned t = take_xmm(l);
+        emit_v_rm(&l->e, V_MOVUPS, t, VEX_NONE, sign);
+        emit_v(l, V_PANDN, t, t, a);
+        reg = result_xmm(l);
+        move_xmm(l, reg, t);
+    }
+    finish_vector(l, reg, bytes);
+    return true;
+}
+
+/* --- conversions -------------------------------------------------------------------------------------- */
+
+static bool lower_from_int(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned imm = (unsigned)insn->imm;
+    bool is_signed = fp_cvt_signed(imm), wide = true;
+    if (fp_cvt_rounding(imm) != FP_CURRENT || fp_cvt_fraction(imm) || insn->esz < 2)
+        return false;
+    enum ir_op from_op = insn_at(l, insn->arg[0])->op;
+    bool word = from_op == IR_zext32 || (ir_ops[from_op].flags & IR_WIDTH && insn_at(l, insn->arg[0])->w == 32);
+    if (!is_signed && !word && host.level < HOST_V4)
+        return false;
+    unsigned from = use(l, insn->arg[0]), reg = result_xmm(l);
+    bool as_unsigned = !is_signed && !word;
+    enum x86_vop op = as_unsigned ? (insn->esz == 3 ? V_CVTUSI2SD : V_CVTUSI2SS)
+                                  : (insn->esz == 3 ? V_CVTSI2SD : V_CVTSI2SS);
+    emit_v(l, V_PXOR, reg, reg, reg);
+    emit_v_wide_rr(&l->e, op, wide, reg, reg, from);
+    l->w[l->now].bytes = (uint8_t)(1u << insn->esz);
+    return true;
+}
+
+/* The host traps for what does not fit. */
+static bool lower_to_int(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned how = (unsigned)insn->imm & 0xffff, width = (unsigned)insn->imm >> 16;
+    enum fp_rounding rounding = fp_cvt_rounding(how);
+    bool is_signed = fp_cvt_signed(how);
+    if (insn->esz < 2 || fp_cvt_fraction(how) || rounding > FP_ZERO)
+        return false;
+    if (!is_signed && host.level < HOST_V4)
+        return false;
+    static const uint8_t modes[4] = {[FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1};
+    enum x86_vop round = insn->esz == 3 ? V_ROUNDSD : V_ROUNDSS;
+    unsigned from = use_xmm(l, insn->arg[0]), number = from, t = 0;
+    if (rounding != FP_ZERO) {
+        t = take_xmm(l);
+        note_fault_site(l);
+        emit_v_rr(&l->e, round, t, host.level < HOST_V3 ? t : from, from);
+        emit_bytes(&l->e, 1, modes[rounding] | 8); /* quiet: Inexact only if it fits */
+        from = t;
+    }
+    unsigned reg = rounding != FP_ZERO ? take_temp(l) : result_reg(l);
+    enum x86_vop op = is_signed ? (insn->esz == 3 ? V_CVTTSD2SI : V_CVTTSS2SI) : (insn->esz == 3 ? V_CVTTSD2USI : V_CVTTSS2USI);
+    note_fault_site(l);
+    emit_v_wide_rr(&l->e, op, width == 64, reg, VEX_NONE, from);
+    if (rounding != FP_ZERO) {
+        emit_v_rr(&l->e, round, t, host.level < HOST_V3 ? t : number, number);
+        emit_bytes(&l->e, 1, modes[rounding]);
+        bind_value(l, l->now, reg);
+    }
+    return true;
+}
+
+static bool lower_convert(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned from = (unsigned)insn->imm & 0xff;
+    if (insn->imm >> 8 != FP_CURRENT || from < 2 || insn->esz < 2 || from == insn->esz)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]);
+    if (insn->lanes == 1) {
+        unsigned t = take_xmm(l);
+        emit_v(l, V_PXOR, t, t, t);
+        note_fault_site(l);
+        emit_v_rr(&l->e, from == 2 ? V_CVTSS2SD : V_CVTSD2SS, t, t, a);
+        move_xmm(l, result_xmm(l), t);
+        l->w[l->now].bytes = (uint8_t)(1u << insn->esz);
+        return true;
+    }
+    unsigned reg = result_xmm(l);
+    note_fault_site(l);
+    emit_v_unary(l, from == 2 ? V_CVTPS2PD : V_CVTPD2PS, reg, a);
+    l->w[l->now].bytes = from == 2 ? 16 : 8;
+    return true;
+}
+
+/* Vectors of integers to numbers of the same width. */
+static bool lower_lanes_from_int(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned imm = (unsigned)insn->imm;
+    enum x86_vop op = insn->esz == 3 ? V_CVTQQ2PD : V_CVTDQ2PS;
+    if (imm != FP_CVT(FP_CURRENT, true, 0) || insn->esz < 2 || !emit_v_has(op, host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm_apart(l);
+    if (bytes_of(insn) < 16) { /* inexact results of what is above would raise flags */
+        zero_above(l, (move_xmm(l, reg, a), reg), bytes_of(insn));
+        a = reg;
+    }
+    emit_v_unary(l, op, reg, a);
+    l->w[l->now].bytes = (uint8_t)bytes_of(insn);
+    return true;
+}
+
+static bool lower_lanes_to_int(struct lower *l, const struct ir_insn *insn)
+{
+    enum x86_vop op = insn->esz == 3 ? V_CVTTPD2QQ : V_CVTTPS2DQ;
+    if (insn->imm != FP_CVT(FP_ZERO, true, 0) || !is_shape(insn) || !emit_v_has(op, host.level, 0))
+        return false;
+    unsigned bytes = bytes_of(insn), a = use_xmm(l, insn->arg[0]);
+    if (l->w[insn->arg[0]].bytes > bytes) {
+        unsigned t = take_xmm(l);
+        move_xmm(l, t, a);
+        zero_above(l, t, bytes);
+        a = t;
+    }
+    unsigned reg = result_xmm(l);
+    note_fault_site(l);
+    emit_v_unary(l, op, reg, a);
+    l->w[l->now].bytes = (uint8_t)bytes;
+    return true;
+}
+
+/* FRINT*: without FRINTX the inexact result raises nothing (bit 3). */
+static bool lower_round(struct lower *l, const struct ir_insn *insn)
+{
+    static const struct fp_row row = {{V_ROUNDSS, V_ROUNDSD, V_ROUNDPS, V_ROUNDPD}};
+    static const uint8_t modes[7] = {[FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1, [FP_ZERO] = 3, [FP_CURRENT] = 4};
+    unsigned rounding = (unsigned)insn->imm & 7, exact = (unsigned)insn->imm >> 3;
+    if (!is_shape(insn) || rounding == FP_TIEAWAY || rounding == FP_ODD)
+        return false;
+    unsigned a = operand(l, insn, 0), t = take_xmm(l);
+    bool scalar = insn->lanes == 1;
+    if (scalar && host.level < HOST_V3)
+        move_xmm(l, t, a);
+    note_fault_site(l);
+    emit_v_rr(&l->e, op_of(insn, row), t, scalar ? (host.level < HOST_V3 ? t : a) : VEX_NONE, a);
+    emit_bytes(&l->e, 1, modes[rounding] | (exact ? 0 : 8));
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
+    return true;
+}
+
+/* --- before a block's first operation ----------------------------------------------------------------- */
+
+/* Leaves, to run the instruction by its functions, where FPCR asks for flushing to zero, default NaNs and the like. */
+static void check_fpcr(struct lower *l)
+{
+    if (l->fp_checked)
+        return;
+    l->fp_checked = true;
+    emit_mi32(&l->e, X86_CMP, CPU_FIELD(fp_host), 0);
+    l->fp_exits[l->fp_exit_count] = (struct fp_exit){emit_jcc(&l->e, CC_E), l->pc};
+    l->fp_exit_count += l->fp_exit_count + 1 < sizeof l->fp_exits / sizeof *l->fp_exits;
+}
+
+static bool lower_operation(struct lower *l, const struct ir_insn *insn)
+{
+    static const struct fp_row add = {{V_ADDSS, V_ADDSD, V_ADDPS, V_ADDPD}}, sub = {{V_SUBSS, V_SUBSD, V_SUBPS, V_SUBPD}};
+    static const struct fp_row mul = {{V_MULSS, V_MULSD, V_MULPS, V_MULPD}}, div = {{V_DIVSS, V_DIVSD, V_DIVPS, V_DIVPD}};
+    switch ((enum ir_op)insn->op) {
+    case IR_fadd:
+        return lower_arithmetic(l, insn, add);
+    case IR_fsub:
+        return lower_arithmetic(l, insn, sub);
+    case IR_fmul:
+        return lower_arithmetic(l, insn, mul);
+    case IR_fdiv:
+        return lower_arithmetic(l, insn, div);
+    case IR_fsqrt:
+        return lower_sqrt(l, insn);
+    case IR_fmuladd:
+        return lower_fma(l, insn);
+    case IR_fmax:
+    case IR_fmaxnm:
+        return lower_extreme(l, insn, true);
+    case IR_fmin:
+    case IR_fminnm:
+        return lower_extreme(l, insn, false);
+    case IR_fcm:
+        return lower_mask(l, insn);
+    case IR_fcmp:
+        return lower_fcmp(l, insn);
+    case IR_fp_to_int:
+        return lower_to_int(l, insn);
+    case IR_int_to_fp:
+        return lower_from_int(l, insn);
+    case IR_fcvt:
+        return lower_convert(l, insn);
+    case IR_fp_to_int_lane:
+        return lower_lanes_to_int(l, insn);
+    case IR_int_to_fp_lane:
+        return lower_lanes_from_int(l, insn);
+    case IR_frint:
+        return lower_round(l, insn);
+    default:
+        return false;
+    }
+}
+
+bool lower_float(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->op == IR_fneg || insn->op == IR_fabs)
+        return lower_sign(l, insn);
+    bool depends = ir_ops[insn->op].flags & IR_SHAPE && !(ir_ops[insn->op].flags & IR_PURE);
+    if (!depends)
+        return false;
+    check_fpcr(l);
+    return lower_operation(l, insn);
+}

@@ -1,0 +1,83 @@
+/* The host CPU, and which guest registers live in which of its registers. */
+#include "host.h"
+
+#include <xemu/jit.h>
+
+#include <string.h>
+
+/* Arguments and results, callee-saved registers, SP: what compiled programs use most. */
+const struct pin pins[PINS] = {{0, RBX}, {1, R8}, {2, R9},   {3, R10},  {4, R11},
+                               {19, R12}, {20, R13}, {21, R14}, {31, R15}};
+const uint8_t temps[TEMPS] = {RAX, RCX, RDX, RSI, RDI};
+
+struct host host = {.level = HOST_V2};
+
+/* v8 to v15 are callee-saved, the last of them the least used: their places are the temporaries. With 16 registers
+ * v0 to v7 and v16 to v19 are pinned. */
+static void pin_vectors(void)
+{
+    bool many = host.level >= HOST_V4;
+    unsigned next = 8;
+    memset(host.v_pin, -1, sizeof host.v_pin);
+    for (int r = 0; r < 8; r++)
+        host.v_pin[r] = (int8_t)r;
+    if (many)
+        for (int r = 8; r < 32; r++)
+            host.v_pin[r] = r >= 12 && r < 16 ? -1 : (int8_t)r;
+    else
+        for (int r = 16; r < 20; r++)
+            host.v_pin[r] = (int8_t)next++;
+    for (unsigned reg = 12; reg < 16; reg++)
+        host.xmm_temp[host.xmm_temps++] = (uint8_t)reg;
+}
+
+void host_init(enum host_level limit)
+{
+    __builtin_cpu_init();
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+              __builtin_cpu_supports("fma") && __builtin_cpu_supports("lzcnt");
+    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    host = (struct host){.level = v4 ? HOST_V4 : v3 ? HOST_V3 : HOST_V2};
+    if (host.level > limit)
+        host.level = limit;
+    host.lzcnt = host.bmi2 = host.level >= HOST_V3;
+    host.aes = __builtin_cpu_supports("aes");
+    host.pclmul = __builtin_cpu_supports("pclmul");
+    host.gfni = host.level >= HOST_V4 && __builtin_cpu_supports("gfni");
+    host.bitalg = host.level >= HOST_V4 && __builtin_cpu_supports("avx512bitalg");
+    pin_vectors();
+}
+
+/* --- constants ---------------------------------------------------------------------------------------- */
+
+#define EACH_Q(x) {.d = {x, x}}
+#define NO 0x80 /* PSHUFB: zero */
+#define HALF_ZERO NO, NO, NO, NO, NO, NO, NO, NO
+
+static const union vec host_constants[JIT_CONSTANTS] = {
+    [JIT_LOW_1] = {.d = {0xff, 0}},
+    [JIT_LOW_2] = {.d = {0xffff, 0}},
+    [JIT_SIGN_S] = EACH_Q(0x8000000080000000),
+    [JIT_SIGN_D] = EACH_Q(0x8000000000000000),
+    [JIT_EVEN_BYTES] = EACH_Q(0x00ff00ff00ff00ff),
+    [JIT_NIBBLES] = EACH_Q(0x0f0f0f0f0f0f0f0f),
+    [JIT_NIBBLE_BITS] = {.b = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4}},
+    [JIT_MIRROR_BITS] = EACH_Q(0x8040201008040201),
+    [JIT_OUT_OF_TABLE] = EACH_Q(0x7070707070707070),
+    [JIT_PACK_B] = {.b = {0, 2, 4, 6, 8, 10, 12, 14, HALF_ZERO}},
+    [JIT_PACK_H] = {.b = {0, 1, 4, 5, 8, 9, 12, 13, HALF_ZERO}},
+    [JIT_PACK_S] = {.b = {0, 1, 2, 3, 8, 9, 10, 11, HALF_ZERO}},
+    [JIT_EVEN_B] = {.b = {0, 2, 4, 6, 8, 10, 12, 14, HALF_ZERO}},
+    [JIT_EVEN_H] = {.b = {0, 1, 4, 5, 8, 9, 12, 13, HALF_ZERO}},
+    [JIT_ODD_B] = {.b = {1, 3, 5, 7, 9, 11, 13, 15, HALF_ZERO}},
+    [JIT_ODD_H] = {.b = {2, 3, 6, 7, 10, 11, 14, 15, HALF_ZERO}},
+    [JIT_REV16] = {.b = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14}},
+    [JIT_REV32] = {.b = {3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12}},
+    [JIT_REV64] = {.b = {7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8}},
+    [JIT_REV32_H] = {.b = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13}},
+    [JIT_REV64_H] = {.b = {6, 7, 4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11, 8, 9}},
+};
+
+void backend_init(unsigned level) { host_init((enum host_level)level); }
+const union vec *backend_constants(void) { return host_constants; }

@@ -1,0 +1,222 @@
+/* Registers on the way through a block: which value is where, who gives way. */
+#include "lower.h"
+
+/* A place in memory for the value: a free one, or one whose value is not needed any more. */
+static void take_slot(struct lower *l, unsigned v)
+{
+    for (int s = 0; s < CPU_SPILLS; s++) {
+        int owner = l->slot_value[s];
+        if (owner != NONE && l->w[owner].slot == s && l->w[owner].last >= l->now)
+            continue;
+        l->slot_value[s] = (int16_t)v;
+        l->w[v].slot = (int16_t)s;
+        return;
+    }
+    l->failed = true;
+    l->w[v].slot = 0;
+}
+
+static bool is_xmm(unsigned reg) { return reg >= XMM; }
+
+static int home_register(const struct lower *l, unsigned v)
+{
+    int home = l->w[v].home;
+    if (home == NONE)
+        return NONE;
+    if (!is_vector(l, v))
+        return pin_of((unsigned)home);
+    return host.v_pin[home] < 0 ? NONE : XMM + host.v_pin[home];
+}
+
+int register_of(const struct lower *l, unsigned v)
+{
+    return l->w[v].reg != NONE ? l->w[v].reg : home_register(l, v);
+}
+
+struct x86_mem memory_of(const struct lower *l, unsigned v)
+{
+    const struct where *w = &l->w[v];
+    if (w->home == NONE)
+        return slot_mem(w->slot);
+    return is_vector(l, v) ? v_mem((unsigned)w->home) : x_mem((unsigned)w->home);
+}
+
+static void store_reg(struct lower *l, unsigned reg, struct x86_mem mem)
+{
+    if (is_xmm(reg))
+        emit_v_rm(&l->e, V_STOREUPS, reg - XMM, VEX_NONE, mem);
+    else
+        emit_rm(&l->e, X86_STORE, 64, reg, mem);
+}
+
+void load_into(struct lower *l, unsigned reg, unsigned v)
+{
+    int from = register_of(l, v);
+    if (is_const(l, v))
+        emit_mov_imm(&l->e, reg, (uint64_t)const_of(l, v));
+    else if (from == (int)reg)
+        return;
+    else if (is_xmm(reg) && from != NONE)
+        move_xmm(l, reg - XMM, (unsigned)from - XMM);
+    else if (is_xmm(reg))
+        emit_v_rm(&l->e, V_MOVUPS, reg - XMM, VEX_NONE, memory_of(l, v));
+    else if (from != NONE)
+        emit_rr(&l->e, X86_MOV, 64, reg, (unsigned)from);
+    else
+        emit_rm(&l->e, X86_MOV, 64, reg, memory_of(l, v));
+}
+
+void release_reg(struct lower *l, unsigned reg)
+{
+    if (l->in_reg[reg] != NONE)
+        l->w[l->in_reg[reg]].reg = NONE;
+    l->in_reg[reg] = NONE;
+}
+
+static void evict(struct lower *l, unsigned reg)
+{
+    if (l->in_reg[reg] == NONE)
+        return;
+    unsigned v = (unsigned)l->in_reg[reg];
+    struct where *w = &l->w[v];
+    if (w->home == NONE && w->slot == NONE && !is_const(l, v) && w->last >= l->now) {
+        take_slot(l, v);
+        store_reg(l, reg, slot_mem(w->slot));
+    }
+    release_reg(l, reg);
+}
+
+static void hold(struct lower *l, unsigned reg) { l->busy |= 1ull << reg; }
+
+/* A free register of the list, or the one whose value is needed last. */
+static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, unsigned base)
+{
+    int best = NONE, best_last = -1;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned reg = base + list[i];
+        if (l->busy >> reg & 1)
+            continue;
+        int v = l->in_reg[reg];
+        int last = v == NONE || l->w[v].last < l->now ? INT16_MAX : is_const(l, (unsigned)v) ? INT16_MAX - 1 : l->w[v].last;
+        if (last > best_last) {
+            best_last = last;
+            best = (int)reg;
+        }
+    }
+    if (best == NONE) {
+        l->failed = true;
+        return base + list[0];
+    }
+    evict(l, (unsigned)best);
+    hold(l, (unsigned)best);
+    return (unsigned)best;
+}
+
+unsigned take_temp(struct lower *l) { return take_from(l, temps, TEMPS, 0); }
+unsigned take_xmm(struct lower *l) { return take_from(l, host.xmm_temp, host.xmm_temps, XMM) - XMM; }
+
+void take_fixed(struct lower *l, unsigned reg)
+{
+    evict(l, reg);
+    hold(l, reg);
+}
+
+void bind_value(struct lower *l, unsigned v, unsigned reg)
+{
+    release_reg(l, reg);
+    l->in_reg[reg] = (int16_t)v;
+    l->w[v].reg = (int16_t)reg;
+}
+
+unsigned use(struct lower *l, unsigned v)
+{
+    int reg = register_of(l, v);
+    if (reg == NONE) {
+        reg = (int)(is_vector(l, v) ? XMM + take_xmm(l) : take_temp(l));
+        load_into(l, (unsigned)reg, v);
+        bind_value(l, v, (unsigned)reg);
+    }
+    hold(l, (unsigned)reg);
+    return (unsigned)reg;
+}
+
+unsigned use_xmm(struct lower *l, unsigned v) { return use(l, v) - XMM; }
+
+void leave_home(struct lower *l, unsigned r, enum ir_type type)
+{
+    for (unsigned v = 0; v < l->now; v++) {
+        struct where *w = &l->w[v];
+        if (w->home != (int)r || ir_ops[insn_at(l, v)->op].result != type)
+            continue;
+        if (w->last > l->now && w->reg == NONE && w->slot == NONE) {
+            unsigned reg = type == IR_VEC ? XMM + take_xmm(l) : take_temp(l);
+            load_into(l, reg, v);
+            bind_value(l, v, reg);
+        }
+        w->home = NONE;
+    }
+}
+
+/* The pinned register that the result may go to at once, or NONE; its old value has moved out then. */
+static int target_register(struct lower *l, bool apart)
+{
+    struct where *w = &l->w[l->now];
+    if (w->target == NONE)
+        return NONE;
+    bool vector = is_vector(l, l->now);
+    int reg = vector ? (host.v_pin[w->target] < 0 ? NONE : XMM + host.v_pin[w->target]) : pin_of((unsigned)w->target);
+    if (reg == NONE || (apart && l->busy >> reg & 1))
+        return NONE;
+    leave_home(l, (unsigned)w->target, vector ? IR_VEC : IR_INT);
+    w->home = w->target;
+    hold(l, (unsigned)reg);
+    return reg;
+}
+
+static unsigned result(struct lower *l, bool apart)
+{
+    int reg = target_register(l, apart);
+    if (reg != NONE)
+        return (unsigned)reg;
+    reg = (int)(is_vector(l, l->now) ? XMM + take_xmm(l) : take_temp(l));
+    bind_value(l, l->now, (unsigned)reg);
+    return (unsigned)reg;
+}
+
+unsigned result_reg(struct lower *l) { return result(l, false); }
+unsigned result_xmm(struct lower *l) { return result(l, false) - XMM; }
+unsigned result_reg_apart(struct lower *l) { return result(l, true); }
+unsigned result_xmm_apart(struct lower *l) { return result(l, true) - XMM; }
+
+unsigned result_reg_from(struct lower *l, unsigned v)
+{
+    int reg = target_register(l, false), own = l->w[v].reg;
+    if (reg != NONE)
+        return (unsigned)reg;
+    if (own == NONE || l->w[v].last > l->now)
+        return result(l, false);
+    l->w[v].reg = NONE;
+    l->in_reg[own] = NONE;
+    bind_value(l, l->now, (unsigned)own);
+    hold(l, (unsigned)own);
+    return (unsigned)own;
+}
+
+/* Values that end here free their registers. */
+void end_operation(struct lower *l)
+{
+    for (unsigned reg = 0; reg < HOST_REGS; reg++)
+        if (l->in_reg[reg] != NONE && l->w[l->in_reg[reg]].last <= l->now && l->in_reg[reg] != (int)l->now)
+            release_reg(l, reg);
+    l->busy = 0;
+}
+
+void note_fault_site(struct lower *l)
+{
+    struct code_buffer *buffer = l->buffer;
+    if (buffer->site_count == buffer->site_capacity) {
+        l->failed = true;
+        return;
+    }
+    buffer->sites[buffer->site_count++] = (struct fault_site){(uint32_t)(l->e.at - buffer->start), l->pc};
+}

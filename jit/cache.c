@@ -1,0 +1,255 @@
+/* The cache's memory: the region of code, its arenas, and the hash by which blocks are found. */
+#include "cache.h"
+
+#include <xemu/log.h>
+#include <xemu/options.h>
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 512 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
+
+struct code_cache cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* --- memory ------------------------------------------------------------------------------------------- */
+
+static void *reserve(size_t bytes, int prot, int flags, int fd)
+{
+    void *memory = mmap(NULL, bytes, prot, flags | MAP_NORESERVE, fd, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* One mapping that can be written and executed. It is private, so that fork() hands the code on. */
+static uint8_t *map_one(size_t size)
+{
+    uint8_t *memory = reserve(size + ALIGNMENT, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    return memory ? (uint8_t *)(((uintptr_t)memory + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) : NULL;
+}
+
+/* Two views of one memory, at fixed addresses where they are given. False: the host refuses. */
+static bool map_two(uint8_t **write, uint8_t **execute, size_t size)
+{
+    int flags = MAP_SHARED | MAP_NORESERVE | (*write ? MAP_FIXED : 0);
+    int fd = memfd_create("xemu-code", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size)) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    uint8_t *w = mmap(*write, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+    uint8_t *x = w == MAP_FAILED ? MAP_FAILED : mmap(*execute, size, PROT_READ | PROT_EXEC, flags, fd, 0);
+    close(fd);
+    if (x == MAP_FAILED) {
+        if (w != MAP_FAILED && !*write)
+            munmap(w, size);
+        return false;
+    }
+    *write = w;
+    *execute = x;
+    return true;
+}
+
+/* An arena's part of the tables: by what code of its size can have at most, in practice. */
+enum { BYTES_PER_BLOCK = 64, BYTES_PER_LINK = 24, BYTES_PER_SITE = 8 };
+
+static bool reserve_tables(size_t size)
+{
+    struct tables {
+        size_t blocks, links, sites;
+    } bytes = {
+        size / BYTES_PER_BLOCK * sizeof(struct jit_block),
+        (size / BYTES_PER_LINK + 1) * sizeof(struct code_link),
+        size / BYTES_PER_SITE * sizeof(struct fault_site),
+    };
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    uint8_t *memory = reserve(bytes.blocks + bytes.links + bytes.sites, PROT_READ | PROT_WRITE, flags, -1);
+    if (!memory)
+        return false;
+    cache.links = (struct code_link *)memory;
+    cache.arenas[0].blocks = (struct jit_block *)(memory + bytes.links);
+    cache.arenas[0].sites = (struct fault_site *)(memory + bytes.links + bytes.blocks);
+    return true;
+}
+
+static void divide(void)
+{
+    struct arena *first = &cache.arenas[0];
+    cache.arena_count = cache.size >= 8 << 20 ? MAX_ARENAS : 4;
+    size_t size = (cache.size / cache.arena_count) & ~(size_t)(PAGE - 1);
+    for (unsigned i = 0; i < cache.arena_count; i++) {
+        struct arena *arena = &cache.arenas[i];
+        *arena = (struct arena){
+            .start = cache.start + i * size,
+            .end = cache.start + (i + 1) * size,
+            .block_capacity = (unsigned)(size / BYTES_PER_BLOCK),
+            .link_capacity = (unsigned)(size / BYTES_PER_LINK),
+            .site_capacity = (unsigned)(size / BYTES_PER_SITE),
+            .blocks = first->blocks + i * (size / BYTES_PER_BLOCK),
+            .sites = first->sites + i * (size / BYTES_PER_SITE),
+            .first_link = 1 + i * (unsigned)(size / BYTES_PER_LINK),
+        };
+        arena->at = arena->start;
+    }
+}
+
+/* The stubs stand in front of the first arena. */
+static void make_stubs(void)
+{
+    struct arena *first = &cache.arenas[0];
+    backend_init(4);
+    cache.stubs = (struct code_buffer){.start = cache.start, .at = cache.start, .end = cache.start + STUBS_SIZE};
+    const void *entry = cache_executable(backend_stubs(&cache.stubs));
+    memcpy(&cache.entry, &entry, sizeof entry);
+    first->start = first->at = cache.start + STUBS_SIZE;
+    cache.stubs.links = cache.links;
+}
+
+static bool map_code(size_t size)
+{
+    uint8_t *execute = NULL;
+    cache.start = options.wx ? NULL : map_one(size);
+    cache.to_execute = 0;
+    if (!cache.start) {
+        if (!map_two(&cache.start, &execute, size))
+            return false;
+        cache.to_execute = execute - cache.start;
+    }
+    cache.size = size;
+    return true;
+}
+
+bool cache_ready(void)
+{
+    static bool denied;
+    size_t size = options.cache_size ? options.cache_size : DEFAULT_SIZE;
+
+    pthread_mutex_lock(&cache.lock);
+    if (size < MIN_SIZE)
+        size = MIN_SIZE;
+    if (size > INT32_MAX) /* what a displacement reaches */
+        size = INT32_MAX;
+    size &= ~(size_t)(PAGE - 1);
+    if (!cache.start && !denied) {
+        while (!cache.links && !reserve_tables(size) && size / 2 >= MIN_SIZE)
+            size /= 2;
+        denied = !cache.links || !map_code(size);
+        if (!denied) {
+            divide();
+            make_stubs();
+        }
+    }
+    pthread_mutex_unlock(&cache.lock);
+    return !denied;
+}
+
+void cache_after_fork(void)
+{
+    uint8_t *execute = cache.start + cache.to_execute;
+    if (!cache.to_execute)
+        return;
+    if (!map_two(&cache.start, &execute, cache.size)) /* else it would write into its parent's code */
+        die(126, "no memory for compiled code after a fork");
+    memset(cache.hash, 0, sizeof cache.hash);
+    memset(cache.pages, 0, sizeof cache.pages);
+    divide();
+    make_stubs();
+    for (struct jit *jit = cache.threads; jit; jit = jit->next)
+        thread_forget(jit);
+}
+
+struct arena *cache_arena(const uint8_t *at)
+{
+    for (unsigned i = 0; i < cache.arena_count; i++)
+        if (at >= cache.arenas[i].start && at < cache.arenas[i].end)
+            return &cache.arenas[i];
+    return NULL;
+}
+
+/* --- blocks ------------------------------------------------------------------------------------------- */
+
+struct jit_block *cache_find(uint64_t pc)
+{
+    struct jit_block *block = atomic_load_explicit(cache_hash_head(pc), memory_order_acquire);
+    while (block && block->pc != pc)
+        block = atomic_load_explicit(&block->next_in_hash, memory_order_acquire);
+    return block;
+}
+
+static bool is_full(const struct arena *arena)
+{
+    return arena->end - arena->at < BLOCK_ROOM || arena->block_count == arena->block_capacity ||
+           arena->link_capacity - arena->link_count < 64 || arena->site_capacity - arena->site_count < 4096;
+}
+
+/* The arena to fill. While one is filled the next waits for the threads to leave it. */
+static struct arena *arena_to_fill(void)
+{
+    struct arena *arena = &cache.arenas[cache.current];
+    if (!is_full(arena))
+        return arena;
+    unsigned next = (cache.current + 1) % cache.arena_count;
+    arena = &cache.arenas[next];
+    if (arena->block_count && !arena->retired)
+        arena_retire(arena);
+    if (arena->retired && !arena_is_quiet(arena))
+        return NULL;
+    arena->at = arena->start;
+    arena->block_count = arena->link_count = 0;
+    atomic_store(&arena->site_count, 0);
+    arena->retired = false;
+    cache.current = next;
+    struct arena *after = &cache.arenas[(next + 1) % cache.arena_count];
+    if (after->block_count && !after->retired)
+        arena_retire(after);
+    return arena;
+}
+
+static void publish(struct jit_block *block)
+{
+    struct jit_block *_Atomic *head = cache_hash_head(block->pc);
+    pages_add(block);
+    atomic_store_explicit(&block->next_in_hash, *head, memory_order_relaxed);
+    atomic_store_explicit(head, block, memory_order_release);
+}
+
+enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, struct jit_block **added)
+{
+    struct arena *arena = arena_to_fill();
+    if (!arena)
+        return CACHE_FULL;
+    struct code_buffer out = cache.stubs; /* for where the stubs are */
+    out.start = cache.start;
+    out.at = arena->at;
+    out.end = arena->end;
+    out.sites = arena->sites;
+    out.site_count = arena->site_count;
+    out.site_capacity = arena->site_capacity;
+    out.link_count = arena->first_link + arena->link_count;
+    out.link_capacity = arena->first_link + arena->link_capacity;
+    const uint8_t *code = backend_compile(&out, ir);
+    if (!code)
+        return CACHE_TOO_BIG;
+
+    struct jit_block *block = &arena->blocks[arena->block_count++];
+    *block = (struct jit_block){
+        .pc = ir->pc,
+        .code = code,
+        .guest_bytes = guest_bytes,
+        .read_start = ir->read_start,
+        .read_end = ir->read_end,
+        .host_bytes = (uint32_t)(out.at - code),
+        .first_link = arena->link_count,
+        .link_count = out.link_count - arena->first_link - arena->link_count,
+    };
+    arena->at = out.at;
+    arena->link_count = out.link_count - arena->first_link;
+    atomic_store_explicit(&arena->site_count, out.site_count, memory_order_release);
+    cache.stats.blocks++;
+    cache.stats.guest_instructions += guest_bytes / 4;
+    cache.stats.host_bytes += block->host_bytes;
+    publish(block);
+    perf_add(block);
+    *added = block;
+    return CACHE_ADDED;
+}

@@ -1,0 +1,184 @@
+/* The code cache and what the files of this folder share of it.
+ *
+ * One region of the address space holds all code. It is divided into arenas, which are filled one after the other, in
+ * a circle: before one is filled anew all its blocks are retired, and the threads that may still be in them, or have
+ * return points there, have to pass a safe point (the head of the loop in jit_run()). So the oldest code makes room.
+ * Single blocks are retired when the guest changes code; their memory waits for the arena's turn, too.
+ *
+ * A thread is a reader from the moment that it looks for code until it leaves jit_run(). Readers take no lock: chains
+ * of blocks are changed with atomic stores, and a retired block stays readable until its arena's turn. All else is
+ * changed under cache.lock, which is taken after the lock of guest memory and never held where guest memory is read. */
+#ifndef JIT_CACHE_H
+#define JIT_CACHE_H
+
+#include <xemu/jit.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* While compiled code runs, invalid operations trap, and IE tells of nothing else: what was raised before is noted in
+ * cpu->fpsr. */
+enum { MXCSR_IE = 1, MXCSR_IM = 0x80 };
+
+enum {
+    MAX_ARENAS = 8,
+    BLOCK_ROOM = 32 << 10,    /* an arena with less than this is full */
+    HASH_HEADS = 1 << 14,
+    PAGE_HEADS = 1 << 13,
+    RETURN_STACK = 64 << 10,  /* bytes of a thread's stack of return points... */
+    RETURN_GUARD = 4 << 10,   /* ...and below it */
+    PAGE = 4096,
+};
+
+#define NO_PC 1 /* not aligned: no block is there */
+
+/* A compiled block. It lies in one page of guest memory. */
+struct jit_block {
+    uint64_t pc;
+    const uint8_t *code;     /* in the write view */
+    uint32_t guest_bytes, host_bytes;
+    uint64_t read_start, read_end; /* the guest's code that it depends on, within its page */
+    unsigned first_link, link_count; /* numbers of links, the first one relative to the arena's first */
+    _Atomic bool retired;
+    struct jit_block *_Atomic next_in_hash;
+    struct jit_block *next_in_page, **before_in_page;
+    struct code_link *incoming; /* links that lead here */
+};
+
+/* What --stats shows: name, and what it counts. */
+#define STATS(STAT)                                                              \
+    STAT(blocks, "blocks compiled")                                             \
+    STAT(guest_instructions, "guest instructions in them")                      \
+    STAT(host_bytes, "bytes of host code")                                      \
+    STAT(compile_ns, "nanoseconds spent compiling")                             \
+    STAT(lookups, "look-ups outside of compiled code")                          \
+    STAT(links, "links made")                                                   \
+    STAT(unlinks, "links undone")                                               \
+    STAT(invalidations, "changes of code that may have been compiled")          \
+    STAT(blocks_invalidated, "blocks that such changes reached")                \
+    STAT(arenas_flushed, "parts of the cache flushed to make room")             \
+    STAT(faults, "faults of guest accesses in compiled code")                   \
+    STAT(faults_repaired, "accesses that were repeated without their tags")     \
+    STAT(stack_restarts, "stacks of return points that were full")
+
+struct stats {
+#define STAT(name, text) uint64_t name;
+    STATS(STAT)
+#undef STAT
+};
+
+struct arena {
+    uint8_t *start, *end;
+    uint8_t *at;                  /* where the next block goes */
+    struct jit_block *blocks;
+    unsigned block_count, block_capacity;
+    unsigned first_link, link_count, link_capacity; /* numbers of links; the latter two from the first */
+    struct fault_site *sites;
+    _Atomic unsigned site_count;  /* read by fault handlers */
+    unsigned site_capacity;
+    bool retired;
+    uint64_t epoch;               /* since when; readers of this epoch have no business here */
+};
+
+/* What a thread has of its own. */
+struct jit {
+    struct jit *next;            /* all threads' */
+    struct cpu *cpu;
+    _Atomic bool reading;        /* looks for code, or runs it */
+    _Atomic uint64_t epoch;      /* that its last safe point saw */
+    bool in_code;                /* compiled code, or a function that it called, is on the stack */
+    _Atomic uint64_t lifting;    /* page of the block that it reads from guest memory, or NO_PC */
+    bool lift_is_stale;          /* the page has changed meanwhile */
+    struct ir_block *ir;         /* the block in work */
+    struct jit_table_entry *table;
+    uint8_t *return_stack;       /* its lowest address, above the guard */
+    struct stats stats;          /* what is counted without the lock */
+};
+
+struct code_cache {
+    pthread_mutex_t lock;
+    uint8_t *start;              /* of the write view */
+    size_t size;
+    ptrdiff_t to_execute;        /* from the write view to the execute view */
+    jit_entry *entry;
+    struct code_buffer stubs;    /* where they are */
+    struct code_link *links;
+    struct arena arenas[MAX_ARENAS];
+    unsigned arena_count, current;
+    _Atomic uint64_t epoch;      /* how often an arena was retired */
+    struct jit *threads;
+    struct stats stats;          /* what is counted with the lock, and of threads that ended */
+    struct jit_block *_Atomic hash[HASH_HEADS];
+    struct jit_block *pages[PAGE_HEADS];
+};
+
+extern struct code_cache cache;
+
+/* Neighbours share a head, so that little code touches few pages of heads. */
+static inline struct jit_block *_Atomic *cache_hash_head(uint64_t pc)
+{
+    return &cache.hash[(pc >> 4 ^ pc >> 20) & (HASH_HEADS - 1)];
+}
+
+/* --- cache.c --- */
+
+/* Makes the cache if there is none; false where the host gives no memory that can be written and executed. */
+bool cache_ready(void);
+
+/* The block at pc, or null. */
+struct jit_block *cache_find(uint64_t pc);
+
+/* Adds the block of *ir to the cache; with the lock held. Null: no arena is free yet (CACHE_FULL), or the back end
+ * cannot do it (CACHE_TOO_BIG). */
+enum cache_answer { CACHE_ADDED, CACHE_FULL, CACHE_TOO_BIG };
+enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, struct jit_block **added);
+
+/* In a forked child: it has the code if that was private memory, else a new and empty cache. */
+void cache_after_fork(void);
+
+/* The arena that an address of the write view or a link is in. */
+struct arena *cache_arena(const uint8_t *at);
+
+static inline const void *cache_executable(const uint8_t *code) { return code + cache.to_execute; }
+
+/* --- links.c; with the lock held --- */
+
+void link_to(struct code_link *link, struct jit_block *block);
+bool link_is_open(const struct code_link *link); /* leads to its stub; also without the lock */
+void link_reset(struct code_link *link);        /* back to its stub */
+void links_reset_incoming(struct jit_block *block);
+
+/* --- invalidate.c; with the lock held --- */
+
+void pages_add(struct jit_block *block);
+void block_retire(struct jit_block *block);
+void arena_retire(struct arena *arena);
+bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in it any more */
+
+/* --- stats.c --- */
+
+void stats_add(struct stats *to, const struct stats *from);
+
+/* --- perf.c; with the lock held --- */
+
+void perf_add(const struct jit_block *block);
+
+/* --- threads.c --- */
+
+/* Null where there is no memory. */
+struct jit *thread_new(struct cpu *cpu);
+
+/* The thread is in no code and has no return points from before an arena was retired; returns whether there was one
+ * since the last safe point. */
+bool thread_safe_point(struct jit *jit);
+
+/* Notes the block in the thread's table. */
+void thread_remember(struct jit *jit, const struct jit_block *block);
+
+/* No code is left that the thread has in its table or its stack. */
+void thread_forget(struct jit *jit);
+
+/* Makes the stack of return points empty; returns its stack pointer. */
+uint64_t thread_empty_stack(struct jit *jit);
+
+#endif

@@ -1,0 +1,36 @@
+/* Links: the jumps, conditional jumps and calls by which blocks lead to each other without a look-up. */
+#include "cache.h"
+
+bool link_is_open(const struct code_link *link) { return !__atomic_load_n(&link->to, __ATOMIC_RELAXED); }
+
+void link_to(struct code_link *link, struct jit_block *block)
+{
+    if (link->to || block->retired || cache_arena(link->displacement)->retired)
+        return;
+    __atomic_store_n(&link->to, block, __ATOMIC_RELAXED);
+    link->next = block->incoming;
+    link->before = &block->incoming;
+    if (link->next)
+        link->next->before = &link->next;
+    block->incoming = link;
+    backend_link(link, block->code);
+    cache.stats.links++;
+}
+
+void link_reset(struct code_link *link)
+{
+    if (!link->to)
+        return;
+    backend_link(link, link->stub);
+    *link->before = link->next;
+    if (link->next)
+        link->next->before = link->before;
+    __atomic_store_n(&link->to, NULL, __ATOMIC_RELAXED);
+    cache.stats.unlinks++;
+}
+
+void links_reset_incoming(struct jit_block *block)
+{
+    while (block->incoming)
+        link_reset(block->incoming);
+}

@@ -1,0 +1,131 @@
+/* Constants, and operations that change nothing.
+ *
+ *   %2 = add.64 %0, %1       (%0 and %1 constants)       %2 = const
+ *   %4 = add.64 %3, #8; %6 = add.64 %4, #8           =>  %6 = add.64 %3, #16
+ *   %7 = zext32 %6; %9 = add.32 %7, %8                   %9 = add.32 %6, %8
+ *   %10 = zext32 %9                                      (%9 stands for it)
+ *   %11 = or.64 %zero, %9                                (%9 stands for it)
+ */
+#include "passes.h"
+
+struct fold {
+    struct ir_block *block;
+    uint16_t same_as[IR_MAX_INSNS];
+};
+
+static struct ir_insn *at(struct fold *fold, unsigned v) { return &fold->block->insns[v]; }
+static bool is_const(struct fold *fold, unsigned v) { return at(fold, v)->op == IR_const; }
+
+static bool is_integer(const struct ir_insn *insn)
+{
+    const struct ir_op_info *info = &ir_ops[insn->op];
+    return info->result == IR_INT && info->flags & IR_WIDTH && info->flags & IR_PURE;
+}
+
+/* Whether only the low half of the operand matters. */
+static bool reads_low_half(const struct ir_insn *insn, unsigned index)
+{
+    if (insn->op == IR_store)
+        return index == 1 && insn->imm < 3;
+    if (insn->op == IR_test_bit)
+        return insn->imm < 32;
+    return (is_integer(insn) && insn->w == 32 && ir_ops[insn->op].arg[index] == IR_INT) || insn->op == IR_zext32 ||
+           insn->op == IR_sext32;
+}
+
+/* Whether the high half is zero already. */
+static bool is_low_half(const struct ir_insn *insn)
+{
+    if (insn->op == IR_const)
+        return (uint64_t)insn->imm <= UINT32_MAX;
+    if (insn->op == IR_load || insn->op == IR_load_acquire)
+        return insn->imm <= 2;
+    return (is_integer(insn) && insn->w == 32) || insn->op == IR_zext8 || insn->op == IR_zext16 || insn->op == IR_zext32;
+}
+
+static void make_const(struct ir_insn *insn, uint64_t value) { *insn = (struct ir_insn){.op = IR_const, .imm = (int64_t)value}; }
+
+/* All operands are constants. */
+static bool fold_constants(struct fold *fold, struct ir_insn *insn)
+{
+    union ir_data value[3] = {0}, result = {0};
+    unsigned args = ir_ops[insn->op].args;
+    if (!is_integer(insn) || !args)
+        return false;
+    for (unsigned i = 0; i < args; i++) {
+        if (!is_const(fold, insn->arg[i]))
+            return false;
+        value[i].i = (uint64_t)at(fold, insn->arg[i])->imm;
+    }
+    ir_functions[insn->op](NULL, insn, &value[0], &value[1], &value[2], &result);
+    make_const(insn, result.i);
+    return true;
+}
+
+static bool is_used_once(const struct ir_block *block, unsigned v)
+{
+    unsigned uses = 0;
+    for (unsigned i = v + 1; i < block->count; i++)
+        for (unsigned a = 0; a < ir_ops[block->insns[i].op].args; a++)
+            uses += block->insns[i].arg[a] == v;
+    return uses == 1;
+}
+
+/* The sum of a value and two constants needs one addition; the new constant takes the place of the old one if nobody
+ * else needs that. */
+static void fold_sum(struct fold *fold, unsigned v)
+{
+    struct ir_insn *insn = at(fold, v), *inner = at(fold, insn->arg[0]);
+    if (insn->w != 64 || !is_const(fold, insn->arg[1]) || inner->op != IR_add || inner->w != 64 ||
+        !is_const(fold, inner->arg[1]) || insn->arg[1] != v - 1 || !is_used_once(fold->block, v - 1))
+        return;
+    at(fold, v - 1)->imm = (int64_t)((uint64_t)at(fold, v - 1)->imm + (uint64_t)at(fold, inner->arg[1])->imm);
+    insn->arg[0] = inner->arg[0];
+}
+
+/* The operand that the operation only copies, or NONE. */
+enum { NONE = -1 };
+static int copied(struct fold *fold, const struct ir_insn *insn)
+{
+    unsigned a = insn->arg[0], b = insn->arg[1];
+    if (insn->op == IR_zext32)
+        return is_low_half(at(fold, a)) ? (int)a : NONE;
+    bool adds = insn->op == IR_add || insn->op == IR_or || insn->op == IR_xor;
+    if (!adds || (insn->w == 32 && !is_low_half(at(fold, a)) && !is_low_half(at(fold, b))))
+        return NONE;
+    if (is_const(fold, a) && !at(fold, a)->imm && (insn->w == 64 || is_low_half(at(fold, b))))
+        return (int)b;
+    if (is_const(fold, b) && !at(fold, b)->imm && (insn->w == 64 || is_low_half(at(fold, a))))
+        return (int)a;
+    return NONE;
+}
+
+/* or.32 0, x: a MOV of 32 bits. */
+static void simplify_move(struct fold *fold, struct ir_insn *insn)
+{
+    if (insn->op == IR_or && insn->w == 32 && is_const(fold, insn->arg[0]) && !at(fold, insn->arg[0])->imm)
+        *insn = (struct ir_insn){.op = IR_zext32, .w = 64, .arg = {insn->arg[1]}};
+}
+
+void pass_fold(struct ir_block *block)
+{
+    static __thread struct fold fold;
+    fold.block = block;
+    for (unsigned v = 0; v < block->count; v++) {
+        struct ir_insn *insn = &block->insns[v];
+        fold.same_as[v] = (uint16_t)v;
+        for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
+            insn->arg[i] = fold.same_as[insn->arg[i]];
+            if (reads_low_half(insn, i) && at(&fold, insn->arg[i])->op == IR_zext32)
+                insn->arg[i] = at(&fold, insn->arg[i])->arg[0];
+        }
+        if (fold_constants(&fold, insn))
+            continue;
+        simplify_move(&fold, insn);
+        if (insn->op == IR_add && v)
+            fold_sum(&fold, v);
+        int copy = copied(&fold, insn);
+        if (copy != NONE)
+            fold.same_as[v] = (uint16_t)copy;
+    }
+}

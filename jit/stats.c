@@ -1,0 +1,55 @@
+/* --stats: what the compiler did, when the process ends. */
+#include "cache.h"
+
+#include <xemu/log.h>
+#include <xemu/options.h>
+
+#include <stdio.h>
+
+/* In the order of struct stats, which has nothing but these. */
+static const struct {
+    const char *name, *text;
+} rows[] = {
+#define STAT(name, text) {#name, text},
+    STATS(STAT)
+#undef STAT
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+_Static_assert(sizeof(struct stats) == ROWS * sizeof(uint64_t), "a number for each row");
+
+void stats_add(struct stats *to, const struct stats *from)
+{
+    for (unsigned i = 0; i < ROWS; i++)
+        ((uint64_t *)to)[i] += ((const uint64_t *)from)[i];
+}
+
+enum { TEXT_SIZE = 2048 };
+
+static void write_text(char *text, const uint64_t *values)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < ROWS; i++)
+        n += (size_t)snprintf(text + n, TEXT_SIZE - n, "%14lu  %s\n", values[i], rows[i].text);
+}
+
+static void write_json(char *text, const uint64_t *values)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < ROWS; i++)
+        n += (size_t)snprintf(text + n, TEXT_SIZE - n, "%s\"%s\": %lu", i ? ", " : "{", rows[i].name, values[i]);
+    snprintf(text + n, TEXT_SIZE - n, "}\n");
+}
+
+void jit_report(void)
+{
+    char text[TEXT_SIZE];
+    if (options.stats == STATS_NONE)
+        return;
+    pthread_mutex_lock(&cache.lock);
+    struct stats sum = cache.stats;
+    for (struct jit *jit = cache.threads; jit; jit = jit->next)
+        stats_add(&sum, &jit->stats);
+    pthread_mutex_unlock(&cache.lock);
+    (options.stats == STATS_JSON ? write_json : write_text)(text, (const uint64_t *)&sum);
+    log_printf("%s", text);
+}

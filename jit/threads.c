@@ -1,0 +1,107 @@
+/* What each thread has of its own: the table of indirect branches, the stack of return points, its safe points. */
+#include "cache.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+/* All in one mapping; what isn't touched costs nothing. */
+struct own {
+    struct jit jit;
+    struct ir_block ir;
+    _Alignas(PAGE) struct jit_table_entry table[JIT_TABLE_ENTRIES];
+    _Alignas(PAGE) uint8_t guard[RETURN_GUARD];
+    uint8_t return_stack[RETURN_STACK];
+};
+
+uint64_t thread_empty_stack(struct jit *jit)
+{
+    uint64_t top = (uint64_t)(jit->return_stack + RETURN_STACK) - sizeof top;
+    *(const void **)top = cache_executable(cache.stubs.return_empty);
+    return top;
+}
+
+void thread_forget(struct jit *jit)
+{
+    madvise(jit->table, JIT_TABLE_ENTRIES * sizeof *jit->table, MADV_DONTNEED);
+    jit->table[0].pc = NO_PC; /* pc 0 belongs here; no other entry can be asked for it */
+    jit->cpu->return_sp = thread_empty_stack(jit);
+}
+
+struct jit *thread_new(struct cpu *cpu)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    struct own *own = mmap(NULL, sizeof *own, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (own == MAP_FAILED)
+        return NULL;
+    if (mprotect(own->guard, RETURN_GUARD, PROT_NONE)) {
+        munmap(own, sizeof *own);
+        return NULL;
+    }
+    struct jit *jit = &own->jit;
+    jit->cpu = cpu;
+    jit->ir = &own->ir;
+    jit->table = own->table;
+    jit->return_stack = own->return_stack;
+    jit->lifting = NO_PC;
+    cpu->jit_table = jit->table;
+    memcpy(cpu->constants, backend_constants(), sizeof cpu->constants);
+    thread_forget(jit);
+    pthread_mutex_lock(&cache.lock);
+    jit->epoch = cache.epoch;
+    jit->next = cache.threads;
+    cache.threads = jit;
+    pthread_mutex_unlock(&cache.lock);
+    return jit;
+}
+
+void jit_free(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit, **at = &cache.threads;
+    if (!jit)
+        return;
+    pthread_mutex_lock(&cache.lock);
+    while (*at != jit)
+        at = &(*at)->next;
+    *at = jit->next;
+    stats_add(&cache.stats, &jit->stats);
+    pthread_mutex_unlock(&cache.lock);
+    cpu->jit = NULL;
+    munmap(jit, sizeof(struct own));
+}
+
+bool thread_safe_point(struct jit *jit)
+{
+    uint64_t epoch = atomic_load(&cache.epoch);
+    if (atomic_load_explicit(&jit->epoch, memory_order_relaxed) == epoch)
+        return false;
+    jit->cpu->return_sp = thread_empty_stack(jit);
+    atomic_store(&jit->epoch, epoch);
+    return true;
+}
+
+void thread_remember(struct jit *jit, const struct jit_block *block)
+{
+    struct jit_table_entry *entry = &jit->table[(block->pc >> 2) & (JIT_TABLE_ENTRIES - 1)];
+    entry->code = cache_executable(block->code);
+    __atomic_store_n(&entry->pc, block->pc, __ATOMIC_SEQ_CST);
+    if (atomic_load(&block->retired)) /* and the one who did it may not have seen the entry. ORDER retired */
+        __atomic_store_n(&entry->pc, NO_PC, __ATOMIC_RELAXED);
+}
+
+/* --- fork --------------------------------------------------------------------------------------------- */
+
+void jit_fork_prepare(void) { pthread_mutex_lock(&cache.lock); }
+
+void jit_fork_done(struct cpu *child)
+{
+    if (child) { /* the other threads don't exist here, and what was counted is their process's */
+        cache.stats = (struct stats){0};
+        if (child->jit)
+            child->jit->stats = cache.stats;
+        cache.threads = child->jit;
+        if (child->jit)
+            child->jit->next = NULL;
+        cache_after_fork();
+    }
+    pthread_mutex_unlock(&cache.lock);
+}
