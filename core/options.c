@@ -1,5 +1,6 @@
 /* The command line and the XEMU_* variables, as the rows of options.def say. */
 #include <xemu/options.h>
+#include <xemu/features.h>
 #include <xemu/log.h>
 
 #include <errno.h>
@@ -240,13 +241,11 @@ static const char *set_engine(void *member, const char *value)
 static const char *set_cpu(void *member, const char *value)
 {
     if (strcmp(value, "help") == 0) {
-        puts("max    every feature that xemu has");
+        cpu_help();
         exit(0);
     }
-    if (strcmp(value, "max") != 0)
-        return "is no CPU model of xemu: it has max";
     *(const char **)member = value;
-    return NULL;
+    return cpu_select(value);
 }
 
 static const char *set_strace(void *member, const char *value)

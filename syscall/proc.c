@@ -2,6 +2,7 @@
 #include "proc.h"
 
 #include <xemu/fault.h>
+#include <xemu/features.h>
 #include <xemu/loader.h>
 
 #include <elf.h>
@@ -313,39 +314,19 @@ static void add_stat(struct text *text, const char *path)
     text_add(text, "\n");
 }
 
-/* HWCAP and HWCAP2 bits by the names that the kernel prints. */
-static const char *const hwcap_names[64] = {
-    "fp",      "asimd", "evtstrm", "aes",   "pmull",    "sha1",   "sha2", "crc32",
-    "atomics", "fphp",  "asimdhp", "cpuid", "asimdrdm", "jscvt",  "fcma", "lrcpc",
-    "dcpop",   "sha3",  "sm3",     "sm4",   "asimddp",  "sha512", "sve",  "asimdfhm",
-    "dit",     "uscat", "ilrcpc",  "flagm", "ssbs",     "sb",     "paca", "pacg",
-};
-static const char *const hwcap2_names[64] = {
-    "dcpodp",      "sve2",         "sveaes",      "svepmull",     "svebitperm",  "svesha3",
-    "svesm4",      "flagm2",       "frint",       "svei8mm",      "svef32mm",    "svef64mm",
-    "svebf16",     "i8mm",         "bf16",        "dgh",          "rng",         "bti",
-    "mte",         "ecv",          "afp",         "rpres",        "mte3",        "sme",
-    [31] = "wfxt", [32] = "ebf16", [34] = "cssc", [35] = "rprfm", [43] = "mops", [44] = "hbc",
-};
-
-static void add_features(struct text *text, uint64_t bits, const char *const names[64])
-{
-    for (int i = 0; i < 64; i++) {
-        if ((bits >> i & 1) && names[i])
-            text_add(text, " %s", names[i]);
-    }
-}
-
 static void proc_cpuinfo(struct text *text, enum proc_file file)
 {
     (void)file;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t midr = cpu_midr();
     for (long i = 0; i < cpus; i++) {
         text_add(text, "processor\t: %ld\nBogoMIPS\t: 100.00\nFeatures\t:", i);
-        add_features(text, cpu_hwcap(), hwcap_names);
-        add_features(text, cpu_hwcap2(), hwcap2_names);
-        text_add(text, "\nCPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\n"
-                       "CPU part\t: 0x000\nCPU revision\t: 0\n\n");
+        const char *flag;
+        for (unsigned n = 0; (flag = cpu_flag(n)); n++)
+            text_add(text, " %s", flag);
+        text_add(text, "\nCPU implementer\t: 0x%02x\nCPU architecture: 8\nCPU variant\t: 0x%x\n"
+                       "CPU part\t: 0x%03x\nCPU revision\t: %u\n\n",
+                 midr >> 24, midr >> 20 & 15, midr >> 4 & 0xfff, midr & 15);
     }
 }
 

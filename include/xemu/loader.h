@@ -34,10 +34,6 @@ struct guest_image {
  * user's or the environment's: die() with one clear line and 126 or 127. */
 void loader_load(struct guest_image *image, const char *path, char *const argv[], char *const envp[]);
 
-/* The CPU features that the guest is told about; derived from the rows of a64.isa that are implemented. */
-uint64_t cpu_hwcap(void);
-uint64_t cpu_hwcap2(void);
-
 /* Sysroot: the host path for the guest's absolute `path` if it exists below -L, otherwise path itself. The
  * result is in buffer (PATH_MAX bytes) or is path. Follows the rule of qemu-user: relative paths stay as is. */
 const char *sysroot_path(const char *path, char *buffer);

@@ -1,6 +1,7 @@
 # What the quick and the long suite of vectors share.
 MACHINE=build/vectors/machine
-QEMU="qemu-aarch64 -cpu max,pauth=off"
+QEMU="${QEMU:-qemu-aarch64} -cpu max,pauth=off"
+CPU=--cpu=max-pauth
 ENGINES="interp ir jit"
 
 # report NAME ARGUMENTS...: runs the vectors tool; its last line is the summary.
@@ -32,6 +33,6 @@ compare_with_qemu() {
             arguments="$arguments $1"
             shift
         done
-        report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" "--engine=$last" $MACHINE
+        report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" $CPU "--engine=$last" $MACHINE
     fi
 }
