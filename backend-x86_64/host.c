@@ -32,19 +32,26 @@ static void pin_vectors(void)
         host.xmm_temp[host.xmm_temps++] = (uint8_t)reg;
 }
 
-void host_init(enum host_level limit)
+static enum host_level best_level(void)
 {
     __builtin_cpu_init();
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
               __builtin_cpu_supports("fma") && __builtin_cpu_supports("lzcnt");
     bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-    host = (struct host){.level = v4 ? HOST_V4 : v3 ? HOST_V3 : HOST_V2};
-    if (host.level > limit)
-        host.level = limit;
+    return v4 ? HOST_V4 : v3 ? HOST_V3 : HOST_V2;
+}
+
+/* AES and PCLMUL belong to no level. The machines of level 3 have them, some of level 2 have: with level 2 as the
+ * limit neither is used. */
+void host_init(enum host_level limit)
+{
+    enum host_level best = best_level();
+    host = (struct host){.level = best < limit ? best : limit};
+    bool extras = host.level > HOST_V2 || best == HOST_V2;
     host.lzcnt = host.bmi2 = host.level >= HOST_V3;
-    host.aes = __builtin_cpu_supports("aes");
-    host.pclmul = __builtin_cpu_supports("pclmul");
+    host.aes = extras && __builtin_cpu_supports("aes");
+    host.pclmul = extras && __builtin_cpu_supports("pclmul");
     host.gfni = host.level >= HOST_V4 && __builtin_cpu_supports("gfni");
     host.bitalg = host.level >= HOST_V4 && __builtin_cpu_supports("avx512bitalg");
     pin_vectors();
@@ -82,5 +89,6 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_REV64_H] = {.b = {6, 7, 4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11, 8, 9}},
 };
 
-void backend_init(unsigned level) { host_init((enum host_level)level); }
+unsigned backend_best_level(void) { return best_level(); }
+void backend_init(unsigned level) { host_init(level ? (enum host_level)level : HOST_V4); }
 const union vec *backend_constants(void) { return host_constants; }

@@ -391,17 +391,13 @@ static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), count = take_xmm(l), t = take_xmm(l);
     unsigned reg = result_xmm_apart(l);
-    /* the low byte, sign-extended */
+    /* The low byte and its opposite. Where the sign is of no use they may be unsigned: those from 128 on are out of
+     * range, too. */
     shift(l, esz, LEFT, count, b, bits - 8);
-    if (esz == 3 && host.level < HOST_V4) { /* no arithmetic shift of quadwords: of the high words, then spread */
-        shift(l, 2, ARITHMETIC, count, count, 24);
-        emit_v_unary(l, V_PSHUFD, count, count);
-        emit_bytes(&l->e, 1, 0xf5);
-    } else {
-        shift(l, esz, ARITHMETIC, count, count, bits - 8);
-    }
     zero(l, t);
-    emit_v(l, (enum x86_vop)sub[esz], t, t, count); /* to the right */
+    emit_v(l, (enum x86_vop)sub[esz], t, t, count);
+    shift(l, esz, is_signed ? ARITHMETIC : RIGHT, count, count, bits - 8);
+    shift(l, esz, is_signed ? ARITHMETIC : RIGHT, t, t, bits - 8); /* to the right */
     if (!is_signed) {
         emit_v(l, (enum x86_vop)right[esz], t, a, t);
         emit_v(l, (enum x86_vop)left[esz], reg, a, count);

@@ -1,6 +1,7 @@
 /* The command line and the XEMU_* variables, as the rows of options.def say. */
 #include <xemu/options.h>
 #include <xemu/features.h>
+#include <xemu/jit.h>
 #include <xemu/log.h>
 
 #include <errno.h>
@@ -17,7 +18,7 @@ struct options options = {.inherited = -1};
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine, set_host,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
 static setter set_inherited;
@@ -236,6 +237,17 @@ static const char *set_engine(void *member, const char *value)
         }
     }
     return "should be interp, ir, jit or auto";
+}
+
+static const char *set_host(void *member, const char *value)
+{
+    unsigned level = value[0] == 'v' && value[1] >= '2' && value[1] <= '4' && !value[2] ? (unsigned)value[1] - '0' : 0;
+    if (!level)
+        return "should be v2, v3 or v4";
+    if (level > backend_best_level())
+        return "is more than this machine has";
+    *(unsigned *)member = level;
+    return NULL;
 }
 
 static const char *set_cpu(void *member, const char *value)

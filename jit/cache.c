@@ -97,7 +97,7 @@ static void divide(void)
 static void make_stubs(void)
 {
     struct arena *first = &cache.arenas[0];
-    backend_init(4);
+    backend_init(options.host);
     cache.stubs = (struct code_buffer){.start = cache.start, .at = cache.start, .end = cache.start + STUBS_SIZE};
     const void *entry = cache_executable(backend_stubs(&cache.stubs));
     memcpy(&cache.entry, &entry, sizeof entry);

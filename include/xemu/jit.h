@@ -51,7 +51,9 @@ void jit_fork_done(struct cpu *child);
  * cannot use as it is or an invalid floating-point operation; it is to be done by its functions. */
 enum { JIT_REPEAT = 100 };
 
-/* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used. */
+/* The level of x86-64 that the host CPU has: 2, 3 or 4. */
+unsigned backend_best_level(void);
+/* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used; 0: all. */
 void backend_init(unsigned level);
 /* Whether the guest looks at FPSR: then results that the host and ARM take for tiny at different points, before or after
  * rounding, are computed by functions, so that Underflow is right, too. Set once, before code is compiled anew. */

@@ -17,6 +17,7 @@ struct options {
     const char *argv0;        /* -0 */
     uint64_t stack_size;      /* -s, bytes; 0: RLIMIT_STACK */
     enum engine engine;       /* --engine */
+    unsigned host;            /* --host, level of x86-64; 0: all that the machine has */
     bool wx;                  /* --wx */
     uint64_t cache_size;      /* --cache-size, bytes; 0: the default */
     enum stats_format stats;  /* --stats */

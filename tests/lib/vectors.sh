@@ -2,7 +2,24 @@
 MACHINE=build/vectors/machine
 QEMU="${QEMU:-qemu-aarch64} -cpu max,pauth=off"
 CPU=--cpu=max-pauth
-ENGINES="interp ir jit"
+# jit-v2 is engine jit with --host=v2, and so on.
+ENGINES="interp ir jit-v2 jit-v3 jit-v4"
+
+# engine_options ENGINE
+engine_options() {
+    case $1 in
+    *-v?) echo "--engine=${1%-*} --host=${1#*-}" ;;
+    *) echo "--engine=$1" ;;
+    esac
+}
+
+# engine_missing NAME ENGINE: whether the machine cannot do it; then the test's line is printed.
+engine_missing() {
+    if "$XEMU" $(engine_options "$2") --version >/dev/null 2>&1; then
+        return 1
+    fi
+    echo "skip $1: the machine has not what $2 needs"
+}
 
 # report NAME ARGUMENTS...: runs the vectors tool; its last line is the summary.
 report() {
@@ -24,6 +41,7 @@ compare_with_qemu() {
         return
     fi
     for last; do :; done
+    [ "$last" = -- ] || ! engine_missing "$1" "$last" || return 0
     if [ "$last" = -- ]; then
         report "$@" $QEMU $MACHINE
     else
@@ -33,6 +51,6 @@ compare_with_qemu() {
             arguments="$arguments $1"
             shift
         done
-        report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" $CPU "--engine=$last" $MACHINE
+        report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" $CPU $(engine_options "$last") $MACHINE
     fi
 }
