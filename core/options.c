@@ -11,7 +11,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-struct options options;
+struct options options = {.inherited = -1};
 
 /* A setter stores `value` (null when a bracketed argument was left out) and returns null, or returns what is
  * wrong with it. */
@@ -20,6 +20,7 @@ typedef const char *setter(void *member, const char *value);
 static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
+static setter set_inherited;
 
 struct option_row {
     char letter;
@@ -164,6 +165,16 @@ static const char *set_path(void *member, const char *value)
     if (asprintf(&absolute, "%s/%s", directory, value) < 0)
         return "has no memory";
     return set_string(member, absolute);
+}
+
+static const char *set_inherited(void *, const char *value)
+{
+    char *end;
+    long fd = strtol(value, &end, 10);
+    if (end == value || *end || fd < 0 || fd > INT_MAX)
+        return "should be a descriptor";
+    options.inherited = (int)fd;
+    return NULL;
 }
 
 static const char *set_size(void *member, const char *value)

@@ -1,6 +1,7 @@
 /* System registers that EL0 may read or write, as Linux/arm64 shows them. */
 #include <xemu/features.h>
 #include <xemu/fp.h>
+#include <xemu/jit.h>
 #include <xemu/log.h>
 #include <xemu/mem.h>
 
@@ -102,6 +103,7 @@ uint64_t sysreg_read(struct cpu *cpu, unsigned reg)
         return cpu->fpcr;
     case FPSR:
         cpu->mxcsr = _mm_getcsr();
+        jit_watch_fpsr();
         return fp_get_fpsr(cpu);
     case TPIDR_EL0:
         return cpu->tpidr_el0;
@@ -136,6 +138,7 @@ void sysreg_write(struct cpu *cpu, unsigned reg, uint64_t value)
         fp_set_fpcr(cpu, (uint32_t)value);
         break;
     case FPSR:
+        jit_watch_fpsr();
         fp_set_fpsr(cpu, (uint32_t)value);
         break;
     case TPIDR_EL0:

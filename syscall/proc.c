@@ -5,6 +5,7 @@
 #include <xemu/features.h>
 #include <xemu/loader.h>
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "path.h"
@@ -111,6 +113,15 @@ static const char *skip_word(const char *path, const char *word)
     return strncmp(path, word, length) ? NULL : path + length;
 }
 
+/* The process of /proc/PID/exe, or 0. */
+static pid_t pid_of_exe(const char *path)
+{
+    int pid = 0, length = 0;
+    if (sscanf(path, "/proc/%d/exe%n", &pid, &length) < 1 || !length || path[length] || pid <= 0)
+        return 0;
+    return pid;
+}
+
 /* path is normalised and absolute. */
 static enum proc_file match_absolute(const char *path)
 {
@@ -127,7 +138,9 @@ static enum proc_file match_absolute(const char *path)
     const char *task = inside ? skip_word(inside, "task/") : NULL;
     if (task)
         inside = skip_own_id(task);
-    return inside ? own_file(inside) : PROC_NONE;
+    if (!inside)
+        return pid_of_exe(path) ? PROC_OTHER_EXE : PROC_NONE;
+    return own_file(inside);
 }
 
 static const char *last_part(const char *path)
@@ -149,24 +162,64 @@ static bool base_directory(int dirfd, char *buffer, size_t size)
     return strncmp(buffer, "/proc", 5) == 0;
 }
 
+/* The path, absolute and normalised; false if it doesn't lead into /proc. */
+static bool whole_path(int dirfd, const char *path, char clean[PATH_MAX])
+{
+    char whole[2 * PATH_MAX];
+    if (path[0] == '/') {
+        if (!strstr(path, "proc"))
+            return false;
+        normalise(clean, PATH_MAX, path);
+        return true;
+    }
+    if (!base_directory(dirfd, whole, PATH_MAX))
+        return false;
+    strcat(whole, "/");
+    strcat(whole, path);
+    normalise(clean, PATH_MAX, whole);
+    return true;
+}
+
 enum proc_file proc_match(int dirfd, const char *path)
 {
-    char whole[2 * PATH_MAX], clean[PATH_MAX];
+    char clean[PATH_MAX];
     const char *name = last_part(path);
     if (own_file(name) == PROC_NONE && strcmp(name, "cpuinfo")) /* nearly always */
         return PROC_NONE;
-    if (path[0] == '/') {
-        if (!strstr(path, "proc"))
-            return PROC_NONE;
-        normalise(clean, sizeof clean, path);
-        return match_absolute(clean);
+    return whole_path(dirfd, path, clean) ? match_absolute(clean) : PROC_NONE;
+}
+
+/* ---- other guests ---- */
+
+static uint64_t vdso_of(pid_t pid)
+{
+    char path[32];
+    Elf64_auxv_t auxv[64];
+    snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, auxv, sizeof auxv);
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < length / (ssize_t)sizeof *auxv; i++) {
+        if (auxv[i].a_type == AT_SYSINFO_EHDR)
+            return auxv[i].a_un.a_val;
     }
-    if (!base_directory(dirfd, whole, PATH_MAX))
-        return PROC_NONE;
-    strcat(whole, "/");
-    strcat(whole, path);
-    normalise(clean, sizeof clean, whole);
-    return match_absolute(clean);
+    return 0;
+}
+
+/* Every guest has the same vDSO, with the program's path behind it (loader/vdso.c). */
+bool proc_other_exe(int dirfd, const char *path, char *buffer)
+{
+    char clean[PATH_MAX], page[VDSO_SIZE];
+    if (!whole_path(dirfd, path, clean))
+        return false;
+    pid_t pid = pid_of_exe(clean);
+    struct iovec here = {page, sizeof page}, there = {(void *)(uintptr_t)vdso_of(pid), sizeof page};
+    if (!there.iov_base || process_vm_readv(pid, &here, 1, &there, 1, 0) != sizeof page ||
+        memcmp(page, (void *)(uintptr_t)guest_image.vdso, VDSO_PATH) || !page[VDSO_PATH])
+        return false;
+    memcpy(buffer, page + VDSO_PATH, VDSO_SIZE - VDSO_PATH);
+    return true;
 }
 
 /* ---- what they say ---- */

@@ -79,6 +79,8 @@ enum jit_constant {
     JIT_LOW_2,
     JIT_SIGN_S,       /* the sign bit of each single, each double */
     JIT_SIGN_D,
+    JIT_SMALLEST_S,   /* the smallest normal number of each, shifted left by one: without its sign */
+    JIT_SMALLEST_D,
     JIT_EVEN_BYTES,
     JIT_NIBBLES,      /* the low four bits of each byte */
     JIT_NIBBLE_BITS,  /* how many of 0 to 15 are set */
