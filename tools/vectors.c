@@ -7,7 +7,7 @@
  *   vectors make FILE... -- COMMAND...             completes lines without an "=>" by what COMMAND computes
  *   vectors check FILE... -- COMMAND...            says where COMMAND computes something else
  *   vectors coverage FILE...                       says which implemented rows no vector has
- *   vectors document FILE... [-- LOWERED]          all rows as a Markdown table: docs/isa.md
+ *   vectors document FILE... [-- LOWERED]          all rows as a Markdown table: isa.md
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
  *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
  *
@@ -240,7 +240,7 @@ static int coverage(void)
     return missing != 0;
 }
 
-/* --- docs/isa.md -------------------------------------------------------------------------------------- */
+/* --- isa.md -------------------------------------------------------------------------------------- */
 
 /* How the back end runs each row, where it said so: LOWERED has lines `ROW how`. */
 static char *lowered[A64_OP_COUNT];

@@ -15,9 +15,11 @@ $(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
 guest-programs: $(MACHINE)
 
 # LOWERED: a file with lines `ROW how`, if the back end has said how it runs each row.
-.PHONY: docs
-docs: $B/tools/vectors ## write docs/isa.md
-	$(call QUIET,DOC)$< document tests/vectors/*.vec $(if $(LOWERED),-- $(LOWERED)) >docs/isa.md
+docs: build/docs/isa.md
+.PHONY: build/docs/isa.md
+build/docs/isa.md: $B/tools/vectors
+	@mkdir -p $(@D)
+	$(call QUIET,DOC)$< document tests/vectors/*.vec $(if $(LOWERED),-- $(LOWERED)) >$@
 
 .PHONY: vectors streams
 vectors: $B/tools/vectors $(MACHINE) ## make vectors for new rows of a64.isa, and complete lines without "=>"
