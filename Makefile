@@ -36,7 +36,7 @@ GEN  := $(addprefix $B/gen/,a64_insn.h a64_rows.inc a64_decode.inc)
 TOOL := $(patsubst %.c,$B/%,$(wildcard tools/*.c))
 BIN  := $B/xemu $(if $(filter rel dbg,$(MODE)),$B/xemu-static)
 
-.PHONY: all demo install uninstall clean help
+.PHONY: all demo docs install uninstall clean help
 all: $(BIN) $(TOOL) $B/xemu.1 ## build xemu, xemu-static, the tools and the man page
 
 $B/xemu: $(OBJ) $(DYN)
@@ -65,6 +65,9 @@ demo: ## fetch real ARM64 programs and run them under xemu
 	tools/setup.sh demo
 	$(MAKE) -j$(JOBS) $B/xemu
 	tools/demo.sh $B/xemu
+
+docs: ## reference pages made from the sources, into build/docs
+	tools/docs.sh build/docs
 
 install: all ## install into PREFIX (/usr/local)
 	install -D -s -t $(DESTDIR)$(PREFIX)/bin $(BIN)

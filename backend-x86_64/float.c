@@ -45,11 +45,71 @@ static unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned in
 
 static bool is_shape(const struct ir_insn *insn) { return is_host_shape(insn) || (insn->esz == 2 && insn->lanes == 2); }
 
+/* Where the guest looks at FPSR: the result in t goes to the function if it is the smallest normal number, which may
+ * have been less before rounding. Additions are exact there. */
+static void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, unsigned t)
+{
+    struct x86_mem smallest = constant_mem(insn->esz == 3 ? JIT_SMALLEST_D : JIT_SMALLEST_S);
+    if (insn->lanes == 1) {
+        unsigned k = take_temp(l), w = insn->esz == 3 ? 64 : 32;
+        emit_v_rr(&l->e, insn->esz == 3 ? V_MOVQ_FROM_X : V_MOVD_FROM_X, t, VEX_NONE, k);
+        emit_rr(&l->e, X86_ADD, w, k, k);
+        emit_rm(&l->e, X86_CMP, w, k, smallest);
+        cold->jumps[1] = emit_jcc(&l->e, CC_E);
+        return;
+    }
+    unsigned u = take_xmm(l);
+    if (host.level < HOST_V3)
+        move_xmm(l, u, t);
+    emit_v_shift(&l->e, insn->esz, 6, u, t, 1);
+    emit_v_mem(l, insn->esz == 3 ? V_PCMPEQQ : V_PCMPEQD, u, u, smallest);
+    emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
+    cold->jumps[1] = emit_jcc(&l->e, CC_NE);
+}
+
+static bool may_be_tiny(const struct ir_insn *insn)
+{
+    return backend_exact_underflow &&
+           (insn->op == IR_fmul || insn->op == IR_fdiv || insn->op == IR_fmuladd || insn->op == IR_fcvt);
+}
+
+/* The rare case of an operation on registers a, b, c with the result in t. */
+static struct cold *open_cold(struct lower *l, const struct ir_insn *insn, unsigned a, unsigned b, unsigned c, unsigned t)
+{
+    struct cold *cold = new_cold(l, insn);
+    cold->args[0] = (int16_t)(XMM + a);
+    cold->args[1] = (int16_t)(XMM + b);
+    cold->args[2] = (int16_t)(XMM + c);
+    cold->result = (int16_t)(XMM + t);
+    return cold;
+}
+
+static void close_cold(struct lower *l, struct cold *cold)
+{
+    cold->back = l->e.at;
+    l->e.flags_written++;
+}
+
 static bool lower_arithmetic(struct lower *l, const struct ir_insn *insn, struct fp_row row)
 {
     if (!is_host_shape(insn) && !(is_shape(insn) && insn->op != IR_fdiv))
         return false;
-    unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), reg = result_xmm(l);
+    unsigned a = operand(l, insn, 0), b = operand(l, insn, 1);
+    if (may_be_tiny(insn)) {
+        unsigned t = take_xmm(l);
+        if (host.level < HOST_V3)
+            move_xmm(l, t, a);
+        note_fault_site(l);
+        emit_v_rr(&l->e, op_of(insn, row), t, host.level < HOST_V3 ? t : a, b);
+        struct cold *cold = open_cold(l, insn, a, b, b, t);
+        check_tiny(l, insn, cold, t);
+        close_cold(l, cold);
+        unsigned reg = result_xmm(l);
+        move_xmm(l, reg, t);
+        finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
+        return true;
+    }
+    unsigned reg = result_xmm(l);
     if (host.level < HOST_V3 && reg == b && reg != a) { /* no copy over b before the instruction that may trap */
         unsigned t = take_xmm(l);
         move_xmm(l, t, b);
@@ -123,7 +183,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     }
     note_fault_site(l);
     emit_v_rr(&l->e, op_of(insn, fma_rows[minus][negative]), t, b, c);
-    struct cold *cold = new_cold(l, insn);
+    struct cold *cold = open_cold(l, insn, a, b, c, t);
     if (scalar) {
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
         cold->jumps[0] = emit_jcc(&l->e, CC_P);
@@ -132,15 +192,13 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
         emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
         emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
         cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+        l->busy &= ~(1ull << (XMM + u));
     }
-    cold->args[0] = (int16_t)(XMM + a);
-    cold->args[1] = (int16_t)(XMM + b);
-    cold->args[2] = (int16_t)(XMM + c);
     cold->negate[0] = minus;
     cold->negate[1] = negative;
-    cold->result = (int16_t)(XMM + t);
-    cold->back = l->e.at;
-    l->e.flags_written++;
+    if (may_be_tiny(insn))
+        check_tiny(l, insn, cold, t);
+    close_cold(l, cold);
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[addend].bytes);
@@ -360,12 +418,19 @@ static bool lower_convert(struct lower *l, const struct ir_insn *insn)
     unsigned from = (unsigned)insn->imm & 0xff;
     if (insn->imm >> 8 != FP_CURRENT || from < 2 || insn->esz < 2 || from == insn->esz)
         return false;
+    if (insn->lanes > 1 && may_be_tiny(insn))
+        return false;
     unsigned a = use_xmm(l, insn->arg[0]);
     if (insn->lanes == 1) {
         unsigned t = take_xmm(l);
         emit_v(l, V_PXOR, t, t, t);
         note_fault_site(l);
         emit_v_rr(&l->e, from == 2 ? V_CVTSS2SD : V_CVTSD2SS, t, t, a);
+        if (from == 3 && may_be_tiny(insn)) {
+            struct cold *cold = open_cold(l, insn, a, a, a, t);
+            check_tiny(l, insn, cold, t);
+            close_cold(l, cold);
+        }
         move_xmm(l, result_xmm(l), t);
         l->w[l->now].bytes = (uint8_t)(1u << insn->esz);
         return true;

@@ -11,6 +11,7 @@ const struct pin pins[PINS] = {{0, RBX}, {1, R8}, {2, R9},   {3, R10},  {4, R11}
 const uint8_t temps[TEMPS] = {RAX, RCX, RDX, RSI, RDI};
 
 struct host host = {.level = HOST_V2};
+_Atomic bool backend_exact_underflow;
 
 /* v8 to v15 are callee-saved, the last of them the least used: their places are the temporaries. With 16 registers
  * v0 to v7 and v16 to v19 are pinned. */
@@ -67,6 +68,8 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_LOW_2] = {.d = {0xffff, 0}},
     [JIT_SIGN_S] = EACH_Q(0x8000000080000000),
     [JIT_SIGN_D] = EACH_Q(0x8000000000000000),
+    [JIT_SMALLEST_S] = EACH_Q(0x0100000001000000),
+    [JIT_SMALLEST_D] = EACH_Q(0x0020000000000000),
     [JIT_EVEN_BYTES] = EACH_Q(0x00ff00ff00ff00ff),
     [JIT_NIBBLES] = EACH_Q(0x0f0f0f0f0f0f0f0f),
     [JIT_NIBBLE_BITS] = {.b = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4}},

@@ -12,29 +12,37 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* The engine for tests: lifts each block anew, verifies it, and evaluates the IR. */
-static enum exit_reason ir_run(struct cpu *cpu)
+/* Lifts a block of at most this many instructions, verifies it, and evaluates the IR. */
+static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
 {
     static __thread struct ir_block *block;
     if (!block && !(block = malloc(sizeof *block)))
         die(126, "not enough memory for an IR block");
+    unsigned where;
+    fetch_check(cpu);
+    lift_block(block, cpu->pc, instructions);
+    const char *wrong = ir_verify(block, &where);
+    if (wrong || log_on(LOG_IR))
+        log_ir_block(block);
+    if (wrong)
+        panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
+    return ir_eval(cpu, block);
+}
+
+/* The engine for tests. */
+static enum exit_reason ir_run(struct cpu *cpu)
+{
     while (!cpu->stop) {
-        unsigned where;
-        fetch_check(cpu);
-        lift_block(block, cpu->pc, 64);
-        const char *wrong = ir_verify(block, &where);
-        if (wrong || log_on(LOG_IR))
-            log_ir_block(block);
-        if (wrong)
-            panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
-        enum exit_reason reason = ir_eval(cpu, block);
+        enum exit_reason reason = ir_block_run(cpu, 64);
         if (reason != EXIT_BRANCH)
             return reason;
     }
     return EXIT_SIGNAL;
 }
 
-enum exit_reason engine_run(struct cpu *cpu)
+static enum exit_reason ir_step(struct cpu *cpu) { return cpu->stop ? EXIT_SIGNAL : ir_block_run(cpu, 1); }
+
+static enum exit_reason run(struct cpu *cpu, enum exit_reason (*engine)(struct cpu *))
 {
     jmp_buf here;
     enum exit_reason reason;
@@ -45,11 +53,18 @@ enum exit_reason engine_run(struct cpu *cpu)
     } else {
         cpu->recover = &here;
         fp_enter(cpu);
-        reason = options.engine == ENGINE_IR       ? ir_run(cpu)
-                 : options.engine == ENGINE_INTERP ? interp_run(cpu)
-                                                   : jit_run(cpu);
+        reason = engine(cpu);
     }
     fp_leave(cpu);
     cpu->recover = NULL;
     return reason;
 }
+
+enum exit_reason engine_run(struct cpu *cpu)
+{
+    if (__builtin_expect(options.engine == ENGINE_IR, 0))
+        return run(cpu, ir_run);
+    return options.engine == ENGINE_INTERP ? run(cpu, interp_run) : run(cpu, jit_run);
+}
+
+enum exit_reason engine_step(struct cpu *cpu) { return run(cpu, ir_step); }

@@ -255,8 +255,8 @@ static uint64_t object_of(int flags, int fd)
 
 int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, int64_t offset)
 {
-    if (length == 0)
-        return -EINVAL;
+    if (length == 0) /* fails; the kernel knows with which error */
+        return result_of(mmap(host_pointer(addr), 0, host_prot(prot), flags & ~MAP_FIXED, fd, offset));
     if (length > GUEST_END)
         return -ENOMEM;
     pthread_mutex_lock(&lock);

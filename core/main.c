@@ -1,6 +1,7 @@
 /* xemu [options] program [arguments] */
 #include <xemu/cpu.h>
 #include <xemu/exit.h>
+#include <xemu/features.h>
 #include <xemu/fp.h>
 #include <xemu/loader.h>
 #include <xemu/options.h>
@@ -11,6 +12,7 @@ int main(int argc, char **argv)
     static struct guest_image image;
     static struct cpu cpu __attribute__((aligned(64)));
 
+    cpu_select(NULL);
     int program = options_parse(argc, argv);
     const char *path = argv[program];
     if (options.argv0)

@@ -1,5 +1,6 @@
 /* The command line and the XEMU_* variables, as the rows of options.def say. */
 #include <xemu/options.h>
+#include <xemu/features.h>
 #include <xemu/jit.h>
 #include <xemu/log.h>
 
@@ -11,7 +12,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-struct options options;
+struct options options = {.inherited = -1};
 
 /* A setter stores `value` (null when a bracketed argument was left out) and returns null, or returns what is
  * wrong with it. */
@@ -20,6 +21,7 @@ typedef const char *setter(void *member, const char *value);
 static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine, set_host,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
+static setter set_inherited;
 
 struct option_row {
     char letter;
@@ -166,6 +168,16 @@ static const char *set_path(void *member, const char *value)
     return set_string(member, absolute);
 }
 
+static const char *set_inherited(void *, const char *value)
+{
+    char *end;
+    long fd = strtol(value, &end, 10);
+    if (end == value || *end || fd < 0 || fd > INT_MAX)
+        return "should be a descriptor";
+    options.inherited = (int)fd;
+    return NULL;
+}
+
 static const char *set_size(void *member, const char *value)
 {
     static const char units[] = "KMG";
@@ -241,13 +253,11 @@ static const char *set_host(void *member, const char *value)
 static const char *set_cpu(void *member, const char *value)
 {
     if (strcmp(value, "help") == 0) {
-        puts("max    every feature that xemu has");
+        cpu_help();
         exit(0);
     }
-    if (strcmp(value, "max") != 0)
-        return "is no CPU model of xemu: it has max";
     *(const char **)member = value;
-    return NULL;
+    return cpu_select(value);
 }
 
 static const char *set_strace(void *member, const char *value)

@@ -22,12 +22,17 @@ void run_loop(struct cpu *cpu)
 {
     this_cpu = cpu;
     for (;;) {
-        switch (engine_run(cpu)) {
+        bool stepping = sys_stepping(cpu);
+        switch (stepping ? engine_step(cpu) : engine_run(cpu)) {
         case EXIT_BRANCH:
         case EXIT_CODE:
+            if (stepping)
+                sys_stepped(cpu);
             break;
         case EXIT_SYSCALL:
             sys_call(cpu);
+            if (stepping)
+                sys_stepped(cpu);
             break;
         case EXIT_FAULT:
             sys_force_signal(cpu, cpu->fault.signo, cpu->fault.code, cpu->fault.addr, fault_esr(&cpu->fault));

@@ -1,4 +1,5 @@
 /* FPCR and FPSR, and how they map onto the host's MXCSR. */
+#include <xemu/features.h>
 #include <xemu/fp.h>
 
 /* FPSR's DZC, OFC, UFC and IXC are MXCSR's ZE, OE, UE and PE shifted; IE is IOC; DE has no counterpart (IDC is
@@ -13,11 +14,18 @@ void fp_set_fpsr(struct cpu *cpu, uint32_t value)
     cpu->mxcsr &= ~FP_MXCSR_STICKY;
 }
 
+/* The bits that the features of the guest's CPU give FPCR. */
+static uint32_t fpcr_bits(void)
+{
+    return FPCR_RMODE | FPCR_FZ | FPCR_DN | FPCR_AHP | (feature_on[FEAT_FP16] ? FPCR_FZ16 : 0) |
+           (feature_on[FEAT_EBF16] ? FPCR_EBF : 0);
+}
+
 void fp_set_fpcr(struct cpu *cpu, uint32_t value)
 {
     /* RMode to MXCSR.RC, bits 14..13: nearest, up, down, zero against nearest, down, up, zero. */
     static const uint32_t rc[4] = {0x0000, 0x4000, 0x2000, 0x6000};
-    cpu->fpcr = value & (FPCR_RMODE | FPCR_FZ | FPCR_DN | FPCR_AHP); /* FZ16 comes with FEAT_FP16 */
+    cpu->fpcr = value & fpcr_bits();
     cpu->fp_host = !(cpu->fpcr & (FPCR_FZ | FPCR_DN));
     cpu->mxcsr = FP_MXCSR_DEFAULT | (cpu->mxcsr & FP_MXCSR_STICKY) | rc[(value & FPCR_RMODE) >> FPCR_RMODE_SHIFT];
 }

@@ -153,6 +153,12 @@ static handler *handler_of(const struct a64_insn *in)
 /* Branches and exceptions (Arm ARM C4.1.93), but not the system instructions among them. */
 static bool ends_block(uint32_t word) { return (word >> 26 & 7) == 5 && word >> 22 != 0x354; }
 
+/* Main part and epilogue of memory copy and set (FEAT_MOPS). */
+static bool repeats_itself(const struct a64_insn *in)
+{
+    return (in->op == A64_CPY || in->op == A64_CPYF || in->op == A64_SET) && in->imm >> 4;
+}
+
 static void flush(struct interp *interp, uint64_t generation)
 {
     memset(interp->hash, 0, sizeof interp->hash);
@@ -223,7 +229,7 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
         uint32_t word = (uint32_t)mem_load(at, 2);
         a64_decode(word, at, &entry->in);
         entry->run = handler_of(&entry->in);
-        ended = ends_block(word) || entry->run == undefined;
+        ended = ends_block(word) || repeats_itself(&entry->in) || entry->run == undefined;
     }
     if (!ended) {
         entry->run = end_of_block;

@@ -1,13 +1,23 @@
 /* Ordered, exclusive and atomic accesses to guest memory, with the host's atomics on the same addresses. */
+#include <xemu/features.h>
 #include <xemu/mem.h>
 
-/* The host address of an access that must be aligned to its size. */
+enum { PAGE = 4096 };
+
+/* The host address of an access that must be aligned to its size, or with FEAT_LSE2 lie within 16 bytes. */
 static void *aligned(struct cpu *cpu, uint64_t addr, unsigned size)
 {
     addr = guest_untag(addr);
-    if (addr & ((1u << size) - 1))
+    uint64_t bytes = 1u << size;
+    if (addr & (bytes - 1) && (!feature_on[FEAT_LSE2] || size == 4 || (addr & 15) + bytes > 16))
         fault_raise(cpu, SIGBUS, BUS_ADRALN, addr);
     return (void *)addr;
+}
+
+uint64_t mem_aligned(struct cpu *cpu, uint64_t addr, unsigned size)
+{
+    aligned(cpu, addr, size);
+    return addr;
 }
 
 /* Under x86-TSO every load acquires; a store-release that must not be passed by a later load-acquire (RCsc) is
@@ -122,6 +132,16 @@ uint64_t mem_atomic(struct cpu *cpu, uint64_t addr, unsigned size, enum atomic_o
     return old;
 }
 
+union vec mem_atomic_pair(struct cpu *cpu, uint64_t addr, enum atomic_op op, union vec value)
+{
+    void *p = aligned(cpu, addr, 4);
+    union vec old = mem_load_vec(addr, 4), wanted;
+    do
+        wanted.q = op == ATOMIC_CLR ? old.q & ~value.q : op == ATOMIC_SET ? old.q | value.q : value.q;
+    while (!swap_pair(p, &old, wanted));
+    return old;
+}
+
 /* --- exclusives: a store succeeds if memory still holds what the exclusive load of the same address and size
  * read --------------------------------------------------------------------------------------------------- */
 
@@ -173,6 +193,42 @@ uint64_t mem_store_exclusive_pair(struct cpu *cpu, uint64_t addr, union vec valu
         return 1;
     union vec expected = {.d = {cpu->excl_val[0], cpu->excl_val[1]}};
     return !swap_pair(p, &expected, value);
+}
+
+/* --- memory copy and memory set ------------------------------------------------------------------------ */
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Upwards from `addr` to the end of its page, and downwards from its end. */
+static uint64_t bytes_up(uint64_t addr) { return PAGE - (addr & (PAGE - 1)); }
+static uint64_t bytes_down(uint64_t end) { return ((end - 1) & (PAGE - 1)) + 1; }
+
+NO_SANITIZE uint64_t mem_copy_part(uint64_t to, uint64_t from, int64_t size)
+{
+    if (!size)
+        return 0;
+    uint64_t d = guest_untag(to + (uint64_t)size), s = guest_untag(from + (uint64_t)size), n;
+    if (size < 0) {
+        n = least(-(uint64_t)size, least(bytes_up(d), bytes_up(s)));
+        size += (int64_t)n;
+        __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
+    } else {
+        n = least((uint64_t)size, least(bytes_down(d), bytes_down(s)));
+        size -= (int64_t)n;
+        d--, s--;
+        __asm__ volatile("std; rep movsb; cld" : "+D"(d), "+S"(s), "+c"(n) : : "memory", "cc");
+    }
+    return (uint64_t)size;
+}
+
+NO_SANITIZE uint64_t mem_set_part(uint64_t to, uint64_t value, int64_t size)
+{
+    if (!size)
+        return 0;
+    uint64_t d = guest_untag(to + (uint64_t)size), n = least(-(uint64_t)size, bytes_up(d));
+    size += (int64_t)n;
+    __asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"((uint8_t)value) : "memory");
+    return (uint64_t)size;
 }
 
 /* --- cache maintenance -------------------------------------------------------------------------------- */

@@ -1,7 +1,11 @@
 /* System registers that EL0 may read or write, as Linux/arm64 shows them. */
+#include <xemu/features.h>
 #include <xemu/fp.h>
+#include <xemu/jit.h>
+#include <xemu/log.h>
 #include <xemu/mem.h>
 
+#include <sys/random.h>
 #include <time.h>
 
 enum {
@@ -13,11 +17,13 @@ enum {
     DCZID_EL0 = SYSREG(3, 3, 0, 0, 7),
     CNTFRQ_EL0 = SYSREG(3, 3, 14, 0, 0),
     CNTVCT_EL0 = SYSREG(3, 3, 14, 0, 2),
+    CNTVCTSS_EL0 = SYSREG(3, 3, 14, 0, 6), /* self-synchronised */
+    DIT = SYSREG(3, 3, 4, 2, 5),
+    SSBS = SYSREG(3, 3, 4, 2, 6),
+    RNDR = SYSREG(3, 3, 2, 4, 0),
+    RNDRRS = SYSREG(3, 3, 2, 4, 1),
     MIDR_EL1 = SYSREG(3, 0, 0, 0, 0),
     MPIDR_EL1 = SYSREG(3, 0, 0, 0, 5),
-    ID_AA64PFR0_EL1 = SYSREG(3, 0, 0, 4, 0),
-    ID_AA64ISAR0_EL1 = SYSREG(3, 0, 0, 6, 0),
-    ID_AA64ISAR1_EL1 = SYSREG(3, 0, 0, 6, 1),
 };
 
 /* The identification space that Linux emulates for EL0 (HWCAP_CPUID): op0 3, op1 0, CRn 0, CRm 0 or 2 to 7.
@@ -41,6 +47,15 @@ bool sysreg_known(unsigned reg, bool write)
     case CNTFRQ_EL0:
     case CNTVCT_EL0:
         return !write;
+    case DIT:
+        return feature_on[FEAT_DIT];
+    case SSBS:
+        return feature_on[FEAT_SSBS];
+    case RNDR:
+    case RNDRRS:
+        return !write && feature_on[FEAT_RNG];
+    case CNTVCTSS_EL0:
+        return !write && feature_on[FEAT_ECV];
     default:
         return !write && in_id_space(reg);
     }
@@ -56,21 +71,28 @@ static uint64_t virtual_counter(void)
     return (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t random_number(void)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != sizeof number)
+        panic("no random numbers");
+    return number;
+}
+
+static void put_pstate(struct cpu *cpu, uint32_t which, uint64_t value)
+{
+    cpu->pstate = (cpu->pstate & ~which) | ((uint32_t)value & which);
+}
+
 static uint64_t id_register(unsigned reg)
 {
     switch (reg) {
     case MIDR_EL1:
-        return CPU_MIDR;
+        return cpu_midr();
     case MPIDR_EL1:
         return 1u << 31; /* RES1 */
-    case ID_AA64PFR0_EL1:
-        return 0x11; /* EL0 and EL1: AArch64 only; FP and AdvSIMD without half precision */
-    case ID_AA64ISAR0_EL1:
-        return 2ull << 4 | 1ull << 8 | 1ull << 12 | 1ull << 16 | 2ull << 20; /* AES+PMULL SHA1 SHA2 CRC32 LSE */
-    case ID_AA64ISAR1_EL1:
-        return 1ull << 20; /* LRCPC */
     default:
-        return 0;
+        return cpu_id_register(reg >> 3 & 15, reg & 7);
     }
 }
 
@@ -81,6 +103,7 @@ uint64_t sysreg_read(struct cpu *cpu, unsigned reg)
         return cpu->fpcr;
     case FPSR:
         cpu->mxcsr = _mm_getcsr();
+        jit_watch_fpsr();
         return fp_get_fpsr(cpu);
     case TPIDR_EL0:
         return cpu->tpidr_el0;
@@ -93,7 +116,15 @@ uint64_t sysreg_read(struct cpu *cpu, unsigned reg)
     case CNTFRQ_EL0:
         return NANOSECONDS;
     case CNTVCT_EL0:
+    case CNTVCTSS_EL0:
         return virtual_counter();
+    case DIT:
+        return cpu->pstate & PSTATE_DIT;
+    case SSBS:
+        return cpu->pstate & PSTATE_SSBS;
+    case RNDR:
+    case RNDRRS:
+        return random_number();
     default:
         return id_register(reg);
     }
@@ -107,10 +138,17 @@ void sysreg_write(struct cpu *cpu, unsigned reg, uint64_t value)
         fp_set_fpcr(cpu, (uint32_t)value);
         break;
     case FPSR:
+        jit_watch_fpsr();
         fp_set_fpsr(cpu, (uint32_t)value);
         break;
     case TPIDR_EL0:
         cpu->tpidr_el0 = value;
+        break;
+    case DIT:
+        put_pstate(cpu, PSTATE_DIT, value);
+        break;
+    case SSBS:
+        put_pstate(cpu, PSTATE_SSBS, value);
         break;
     }
     _mm_setcsr(cpu->mxcsr);

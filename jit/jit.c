@@ -62,6 +62,12 @@ static void log_block(const struct ir_block *ir, const struct jit_block *block)
 /* A log of every block: then control comes back after each. */
 static bool logs_blocks(void) { return __builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0); }
 
+void jit_watch_fpsr(void)
+{
+    if (!atomic_exchange(&backend_exact_underflow, true))
+        jit_invalidate(0, UINT64_MAX);
+}
+
 /* Reads the block at cpu->pc from guest memory, which may fault. */
 static void lift(struct cpu *cpu, unsigned insns)
 {

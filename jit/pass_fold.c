@@ -8,6 +8,8 @@
  */
 #include "passes.h"
 
+#include <xemu/jit.h>
+
 struct fold {
     struct ir_block *block;
     uint16_t same_as[IR_MAX_INSNS];
@@ -45,12 +47,12 @@ static bool is_low_half(const struct ir_insn *insn)
 
 static void make_const(struct ir_insn *insn, uint64_t value) { *insn = (struct ir_insn){.op = IR_const, .imm = (int64_t)value}; }
 
-/* All operands are constants. */
+/* All operands are constants. Flags stay what they are: their form is not a number's. */
 static bool fold_constants(struct fold *fold, struct ir_insn *insn)
 {
     union ir_data value[3] = {0}, result = {0};
     unsigned args = ir_ops[insn->op].args;
-    if (!is_integer(insn) || !args)
+    if (!is_integer(insn) || !args || jit_makes_flags(insn->op))
         return false;
     for (unsigned i = 0; i < args; i++) {
         if (!is_const(fold, insn->arg[i]))

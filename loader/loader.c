@@ -4,6 +4,7 @@
 #include "elf.h"
 #include "script.h"
 #include "stack.h"
+#include "vdso.h"
 
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
@@ -222,19 +223,6 @@ static void load_program(struct guest_image *image, const struct elf_file *elf, 
     guest_brk_init(page_up(image->brk_start) + randomness(BRK_RANDOM_PAGES) * PAGE);
 }
 
-/* A page with the code that a signal handler returns to: `mov x8, #139; svc #0` (rt_sigreturn), behind a nop
- * because unwinders look up the address before the return address. */
-static int map_sigreturn(struct guest_image *image)
-{
-    static const uint32_t code[] = {0xd503201f, 0xd2801168, 0xd4000001};
-    int64_t page = guest_mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page < 0)
-        return page;
-    memcpy((void *)page, code, sizeof code);
-    image->sigreturn = page + sizeof code[0];
-    return guest_mprotect(page, PAGE, PROT_READ | PROT_EXEC);
-}
-
 static void make_stack(struct guest_image *image, const struct elf_file *elf, const struct program *program,
                        char *const envp[])
 {
@@ -272,9 +260,9 @@ void loader_load(struct guest_image *image, const char *path, char *const argv[]
     close(program.fd);
     if (elf.interp[0])
         load_interp(image, elf.interp, program.name);
-    int status = map_sigreturn(image);
+    int status = vdso_map(image);
     if (status)
-        die(STATUS_CANNOT_RUN, "%s: no memory for its signal page: %s", program.name, strerror(-status));
+        die(STATUS_CANNOT_RUN, "%s: no memory for its vDSO: %s", program.name, strerror(-status));
     make_stack(image, &elf, &program, envp);
     if (log_on(LOG_PAGE))
         log_layout(image);

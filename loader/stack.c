@@ -6,6 +6,7 @@
 #include "stack.h"
 #include "elf.h"
 
+#include <xemu/features.h>
 #include <xemu/guestmem.h>
 #include <xemu/options.h>
 

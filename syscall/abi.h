@@ -26,6 +26,9 @@
 #define SYS_lsm_set_self_attr 460
 #define SYS_lsm_list_modules  461
 #endif
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000
+#endif
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif

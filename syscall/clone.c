@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -47,6 +48,14 @@ static void clear_sighand(struct task *task)
         if (!(SIGBIT(signo) & UNBLOCKABLE))
             signal_mirror(signo, action);
     }
+}
+
+/* The child of a traced parent is traced if the debugger wants that of its kind. */
+static void begin_traced(struct cpu *cpu, const struct clone_args64 *args)
+{
+    tracee_begin(cpu, args->flags & CLONE_VFORK               ? PTRACE_EVENT_VFORK
+                      : args->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
+                                                     : PTRACE_EVENT_FORK);
 }
 
 /* ---- a copy ---- */
@@ -99,11 +108,21 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
     threads_fork_done(task, pid != 0 ? FORKED_PARENT : plain ? FORKED_CHILD : FORKED_RAW_CHILD);
     if (pid == 0) {
         enter_child(cpu, args);
+        seccomp_child(task);
+        tracer_child();
         task->vfork_child = false;
         if (args->flags & CLONE_CLEAR_SIGHAND)
             clear_sighand(task);
     }
     signal_release(task);
+    if (pid == 0 && tracee_attached(task)) {
+        cpu->stop = 1;
+    } else if (pid == 0 && tracee_on(&task->traced)) {
+        cpu->x[0] = 0;
+        cpu->pc += 4;
+        begin_traced(cpu, args);
+        return RESULT_NONE;
+    }
     return pid;
 }
 
@@ -142,6 +161,8 @@ static int borrower_main(void *arg)
     if (borrowed->report)
         tell(borrowed->report, getpid());
     signal_release(cpu->task);
+    if (tracee_on(&cpu->task->traced))
+        begin_traced(cpu, &borrowed->args);
     run_loop(cpu);
 }
 
@@ -289,7 +310,7 @@ int64_t sys_clone(struct cpu *cpu, const uint64_t args[6])
     uint64_t flags = (uint32_t)args[0];
     struct clone_args64 full = {
         .flags = flags & ~(uint64_t)(CSIGNAL_MASK | CLONE_DETACHED),
-        .exit_signal = flags & CLONE_THREAD ? 0 : flags & CSIGNAL_MASK,
+        .exit_signal = flags & (CLONE_THREAD | CLONE_PARENT) ? 0 : flags & CSIGNAL_MASK,
         .stack = args[1],
         .parent_tid = args[2],
         .pidfd = args[2],

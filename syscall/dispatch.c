@@ -3,6 +3,7 @@
 #include <xemu/sys.h>
 
 #include <errno.h>
+#include <sys/ptrace.h>
 
 #include "abi.h"
 #include "handlers.h"
@@ -27,8 +28,17 @@ const struct syscall_row *syscall_row(uint64_t number)
     return index < sizeof table / sizeof *table && table[index].name ? &table[index] : &unknown;
 }
 
+/* The clocks of the vDSO are no system calls in the guest's eyes. */
+static bool from_vdso(const struct cpu *cpu, const struct syscall_row *row)
+{
+    return cpu->pc - guest_image.vdso < VDSO_SIZE && row->handler != sys_rt_sigreturn;
+}
+
 static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uint64_t args[6])
 {
+    int64_t refused;
+    if (cpu->task->seccomp.mode && !from_vdso(cpu, row) && seccomp_refuses(cpu, args, &refused))
+        return refused;
     if (row->handler)
         return row->handler(cpu, args);
     if (row->host >= 0)
@@ -39,20 +49,50 @@ static int64_t perform(struct cpu *cpu, const struct syscall_row *row, const uin
     return -ENOSYS;
 }
 
+static bool call(struct cpu *cpu, const struct syscall_row *row, const uint64_t args[6])
+{
+    bool traced = strace_on() && !from_vdso(cpu, row);
+    if (traced)
+        strace_enter(row, args);
+    int64_t result = perform(cpu, row, args);
+    if (traced)
+        strace_leave(row, cpu->x[8], args, result);
+    if (result == RESULT_RESTART)
+        return false;
+    if (result != RESULT_NONE) {
+        cpu->x[0] = (uint64_t)result;
+        cpu->pc += 4;
+    }
+    if (result == -EINTR && tracee_on(&cpu->task->traced))
+        tracee_interrupted(cpu, args[0]);
+    return true;
+}
+
+/* With a debugger that looks at the arguments and the result, and may change them. */
+static void traced_call(struct cpu *cpu)
+{
+    uint64_t first = cpu->x[0];
+    tracee_call(cpu, PTRACE_SYSCALL_INFO_ENTRY);
+    const uint64_t args[6] = {cpu->x[0], cpu->x[1], cpu->x[2], cpu->x[3], cpu->x[4], cpu->x[5]};
+    cpu->task->traced.newborn = 0;
+    bool done = call(cpu, syscall_row(cpu->x[8]), args);
+    if (cpu->task->traced.mode != PTRACE_SYSCALL || cpu->task->traced.newborn)
+        return;
+    if (!done)
+        cpu->x[0] = (uint64_t)RESULT_RESTART; /* what the kernel shows: ERESTARTSYS */
+    tracee_call(cpu, PTRACE_SYSCALL_INFO_EXIT);
+    if (!done)
+        cpu->x[0] = first;
+}
+
 void sys_call(struct cpu *cpu)
 {
     const uint64_t args[6] = {cpu->x[0], cpu->x[1], cpu->x[2], cpu->x[3], cpu->x[4], cpu->x[5]};
     const struct syscall_row *row = syscall_row(cpu->x[8]);
     if (cpu->stop) /* deliver first: the guest will come back to its SVC */
         return;
-    bool traced = strace_on();
-    if (traced)
-        strace_enter(row, args);
-    int64_t result = perform(cpu, row, args);
-    if (traced)
-        strace_leave(row, cpu->x[8], args, result);
-    if (result == RESULT_RESTART || result == RESULT_NONE)
-        return;
-    cpu->x[0] = (uint64_t)result;
-    cpu->pc += 4;
+    if (cpu->task->traced.mode == PTRACE_SYSCALL && !from_vdso(cpu, row))
+        traced_call(cpu);
+    else
+        call(cpu, row, args);
 }

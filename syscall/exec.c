@@ -15,6 +15,7 @@
 
 #include "abi.h"
 #include "handlers.h"
+#include "inherit.h"
 #include "path.h"
 #include "task.h"
 
@@ -107,13 +108,23 @@ static int find_program(struct program *program, int dirfd, uint64_t name_addr, 
     return 0;
 }
 
+/* Kernels that can (Linux 6.14) look at the file as if they executed it: whether somebody writes to it, mounts that
+ * forbid it; and tell who watches it (fanotify). */
+static int check_by_kernel(const char *path)
+{
+    static char *const none[] = {NULL}, *const one[] = {"", NULL};
+    int64_t result = host_raw6(SYS_execveat, (uint64_t)AT_FDCWD, (uint64_t)path, (uint64_t)one, (uint64_t)none,
+                               AT_EXECVE_CHECK, 0);
+    return result == -ETXTBSY || result == -EACCES ? (int)result : 0;
+}
+
 /* Checks as the kernel does before it lets go of the old program: 0, or -errno. */
 static int read_head(struct program *program, int flags)
 {
     struct stat info;
     int error = 0;
     memset(program->head, 0, sizeof program->head);
-    if (faccessat(AT_FDCWD, program->path, X_OK, AT_EACCESS))
+    if (faccessat(AT_FDCWD, program->path, X_OK, AT_EACCESS | (flags & AT_SYMLINK_NOFOLLOW)))
         return -errno;
     int fd = open(program->path,
                   O_RDONLY | O_CLOEXEC | O_NONBLOCK | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
@@ -124,7 +135,7 @@ static int read_head(struct program *program, int flags)
     else if (pread(fd, program->head, HEAD_SIZE, 0) < 0)
         error = -errno;
     close(fd);
-    return error;
+    return error ? error : check_by_kernel(program->path);
 }
 
 /* ---- what it is ---- */
@@ -236,6 +247,7 @@ static int enter_script(struct program *program, struct vector *args, char *scra
 
 /* ---- argv ---- */
 
+enum { OWN_ARGS = 4 }; /* --inherited=FD -0 ARGV0 PROGRAM */
 enum { FRONT_ROOM = SCRIPT_DEPTH * (SCRIPT_ARGS - 1) + 1 };
 
 static int64_t count_args(uint64_t addr)
@@ -323,8 +335,20 @@ static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vecto
     while (own[own_count])
         own_count++;
     replace_front(args, args->count ? 1 : 0, front, 3);
+    int left = inherit_leave(cpu->task);
+    char inherited[32];
+    if (left < -1)
+        return left;
+    if (left >= 0) {
+        snprintf(inherited, sizeof inherited, "--inherited=%d", left);
+        replace_front(args, 0, (char *[]){inherited}, 1);
+        fcntl(left, F_SETFD, 0);
+    }
     replace_front(args, 0, own, own_count);
-    return exec_self(cpu, (uint64_t)args->at, envp);
+    int64_t result = exec_self(cpu, (uint64_t)args->at, envp);
+    if (left >= 0)
+        close(left);
+    return result;
 }
 
 /* args: path, argv, envp, flags. */
@@ -335,7 +359,7 @@ static int64_t exec_found(struct cpu *cpu, struct program *program, const uint64
     char first[PATH_MAX];
     int depth = 0, error = read_head(program, (int)args[3]);
     if (!error)
-        error = prepare_memory(cpu->task, args[1], own_count + 3, &memory);
+        error = prepare_memory(cpu->task, args[1], own_count + OWN_ARGS, &memory);
     strcpy(first, program->path);
     for (; !error && kind_of(program->head) == PROGRAM_SCRIPT; depth++) {
         if (depth == SCRIPT_DEPTH)
@@ -346,6 +370,8 @@ static int64_t exec_found(struct cpu *cpu, struct program *program, const uint64
         return error;
     if (kind_of(program->head) == PROGRAM_ARM64)
         return exec_arm64(cpu, program, &memory.args, own, args[2]);
+    if (cpu->task->seccomp.mode) /* its filters don't fit what a native program calls: rather not at all */
+        return -EACCES;
     if (program->moved && depth) /* a native interpreter in a place that the host's kernel wouldn't look at */
         return host_exec(cpu, AT_FDCWD, program->path, (uint64_t)memory.args.at, args[2], 0);
     return host_exec(cpu, AT_FDCWD, first, args[1], args[2], (int)args[3] & AT_SYMLINK_NOFOLLOW);

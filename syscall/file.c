@@ -33,6 +33,24 @@ int64_t sys_openat(struct cpu *cpu, const uint64_t args[6])
     return HOST_CALL(SYS_openat, args[0], path_arg(&path, args[1]), flags, args[3]);
 }
 
+/* A structure that may be longer than the one we know if the rest is zero. */
+static int read_how(void *how, size_t known, uint64_t addr, uint64_t given)
+{
+    char rest[4096];
+    if (given < known)
+        return -EINVAL;
+    if (given > sizeof rest)
+        return -E2BIG;
+    if (guest_copy_in(rest, addr, given))
+        return -EFAULT;
+    memcpy(how, rest, known);
+    for (size_t i = known; i < given; i++) {
+        if (rest[i])
+            return -E2BIG;
+    }
+    return 0;
+}
+
 int64_t sys_openat2(struct cpu *cpu, const uint64_t args[6])
 {
     (void)cpu;
@@ -40,12 +58,11 @@ int64_t sys_openat2(struct cpu *cpu, const uint64_t args[6])
         uint64_t flags, mode, resolve;
     } how;
     struct guest_path path;
-    if (args[3] != sizeof how) /* longer ones: the kernel wants zeros or knows more than we do */
-        return args[3] < sizeof how ? -EINVAL : -E2BIG;
-    if (guest_copy_in(&how, args[2], sizeof how))
-        return -EFAULT;
+    int error = read_how(&how, sizeof how, args[2], args[3]);
+    if (error)
+        return error;
     how.flags = host_open_flags(how.flags);
-    int error = path_get(&path, (int)args[0], args[1], !(how.flags & O_NOFOLLOW));
+    error = path_get(&path, (int)args[0], args[1], !(how.flags & O_NOFOLLOW));
     if (error)
         return error;
     if (opens_made_file(&path, how.flags))
@@ -138,12 +155,13 @@ int64_t sys_readlinkat(struct cpu *cpu, const uint64_t args[6])
     int error = path_get(&path, (int)args[0], args[1], false);
     if (error)
         return error;
-    if (path.proc != PROC_EXE)
+    if (path.proc != PROC_EXE && path.proc != PROC_OTHER_EXE)
         return HOST_CALL(SYS_readlinkat, args[0], path_arg(&path, args[1]), args[2], args[3]);
     if ((int)args[3] <= 0)
         return -EINVAL;
-    size_t length = strlen(guest_image.path);
+    const char *program = path.proc == PROC_EXE ? guest_image.path : path.buffer;
+    size_t length = strlen(program);
     if (length > args[3])
         length = args[3];
-    return guest_copy_out(args[2], guest_image.path, length) ? -EFAULT : (int64_t)length;
+    return guest_copy_out(args[2], program, length) ? -EFAULT : (int64_t)length;
 }

@@ -22,7 +22,11 @@ int path_get(struct guest_path *path, int dirfd, uint64_t addr, bool follow)
     if (length < 0)
         return (int)length;
     path->proc = proc_match(dirfd, path->text);
-    if (path->proc == PROC_EXE && follow)
+    if (path->proc == PROC_OTHER_EXE && !proc_other_exe(dirfd, path->text, path->buffer))
+        path->proc = PROC_NONE;
+    if (path->proc == PROC_OTHER_EXE && follow)
+        path->host = path->buffer;
+    else if (path->proc == PROC_EXE && follow)
         path->host = proc_exe_path();
     else if (path->proc == PROC_NONE && options.sysroot && path->text[0] == '/')
         path->host = sysroot_path(path->text, path->buffer);

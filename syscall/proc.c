@@ -2,8 +2,10 @@
 #include "proc.h"
 
 #include <xemu/fault.h>
+#include <xemu/features.h>
 #include <xemu/loader.h>
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "path.h"
@@ -110,6 +113,15 @@ static const char *skip_word(const char *path, const char *word)
     return strncmp(path, word, length) ? NULL : path + length;
 }
 
+/* The process of /proc/PID/exe, or 0. */
+static pid_t pid_of_exe(const char *path)
+{
+    int pid = 0, length = 0;
+    if (sscanf(path, "/proc/%d/exe%n", &pid, &length) < 1 || !length || path[length] || pid <= 0)
+        return 0;
+    return pid;
+}
+
 /* path is normalised and absolute. */
 static enum proc_file match_absolute(const char *path)
 {
@@ -126,7 +138,9 @@ static enum proc_file match_absolute(const char *path)
     const char *task = inside ? skip_word(inside, "task/") : NULL;
     if (task)
         inside = skip_own_id(task);
-    return inside ? own_file(inside) : PROC_NONE;
+    if (!inside)
+        return pid_of_exe(path) ? PROC_OTHER_EXE : PROC_NONE;
+    return own_file(inside);
 }
 
 static const char *last_part(const char *path)
@@ -148,24 +162,64 @@ static bool base_directory(int dirfd, char *buffer, size_t size)
     return strncmp(buffer, "/proc", 5) == 0;
 }
 
+/* The path, absolute and normalised; false if it doesn't lead into /proc. */
+static bool whole_path(int dirfd, const char *path, char clean[PATH_MAX])
+{
+    char whole[2 * PATH_MAX];
+    if (path[0] == '/') {
+        if (!strstr(path, "proc"))
+            return false;
+        normalise(clean, PATH_MAX, path);
+        return true;
+    }
+    if (!base_directory(dirfd, whole, PATH_MAX))
+        return false;
+    strcat(whole, "/");
+    strcat(whole, path);
+    normalise(clean, PATH_MAX, whole);
+    return true;
+}
+
 enum proc_file proc_match(int dirfd, const char *path)
 {
-    char whole[2 * PATH_MAX], clean[PATH_MAX];
+    char clean[PATH_MAX];
     const char *name = last_part(path);
     if (own_file(name) == PROC_NONE && strcmp(name, "cpuinfo")) /* nearly always */
         return PROC_NONE;
-    if (path[0] == '/') {
-        if (!strstr(path, "proc"))
-            return PROC_NONE;
-        normalise(clean, sizeof clean, path);
-        return match_absolute(clean);
+    return whole_path(dirfd, path, clean) ? match_absolute(clean) : PROC_NONE;
+}
+
+/* ---- other guests ---- */
+
+static uint64_t vdso_of(pid_t pid)
+{
+    char path[32];
+    Elf64_auxv_t auxv[64];
+    snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, auxv, sizeof auxv);
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < length / (ssize_t)sizeof *auxv; i++) {
+        if (auxv[i].a_type == AT_SYSINFO_EHDR)
+            return auxv[i].a_un.a_val;
     }
-    if (!base_directory(dirfd, whole, PATH_MAX))
-        return PROC_NONE;
-    strcat(whole, "/");
-    strcat(whole, path);
-    normalise(clean, sizeof clean, whole);
-    return match_absolute(clean);
+    return 0;
+}
+
+/* Every guest has the same vDSO, with the program's path behind it (loader/vdso.c). */
+bool proc_other_exe(int dirfd, const char *path, char *buffer)
+{
+    char clean[PATH_MAX], page[VDSO_SIZE];
+    if (!whole_path(dirfd, path, clean))
+        return false;
+    pid_t pid = pid_of_exe(clean);
+    struct iovec here = {page, sizeof page}, there = {(void *)(uintptr_t)vdso_of(pid), sizeof page};
+    if (!there.iov_base || process_vm_readv(pid, &here, 1, &there, 1, 0) != sizeof page ||
+        memcmp(page, (void *)(uintptr_t)guest_image.vdso, VDSO_PATH) || !page[VDSO_PATH])
+        return false;
+    memcpy(buffer, page + VDSO_PATH, VDSO_SIZE - VDSO_PATH);
+    return true;
 }
 
 /* ---- what they say ---- */
@@ -260,39 +314,19 @@ static void add_stat(struct text *text, const char *path)
     text_add(text, "\n");
 }
 
-/* HWCAP and HWCAP2 bits by the names that the kernel prints. */
-static const char *const hwcap_names[64] = {
-    "fp",      "asimd", "evtstrm", "aes",   "pmull",    "sha1",   "sha2", "crc32",
-    "atomics", "fphp",  "asimdhp", "cpuid", "asimdrdm", "jscvt",  "fcma", "lrcpc",
-    "dcpop",   "sha3",  "sm3",     "sm4",   "asimddp",  "sha512", "sve",  "asimdfhm",
-    "dit",     "uscat", "ilrcpc",  "flagm", "ssbs",     "sb",     "paca", "pacg",
-};
-static const char *const hwcap2_names[64] = {
-    "dcpodp",      "sve2",         "sveaes",      "svepmull",     "svebitperm",  "svesha3",
-    "svesm4",      "flagm2",       "frint",       "svei8mm",      "svef32mm",    "svef64mm",
-    "svebf16",     "i8mm",         "bf16",        "dgh",          "rng",         "bti",
-    "mte",         "ecv",          "afp",         "rpres",        "mte3",        "sme",
-    [31] = "wfxt", [32] = "ebf16", [34] = "cssc", [35] = "rprfm", [43] = "mops", [44] = "hbc",
-};
-
-static void add_features(struct text *text, uint64_t bits, const char *const names[64])
-{
-    for (int i = 0; i < 64; i++) {
-        if ((bits >> i & 1) && names[i])
-            text_add(text, " %s", names[i]);
-    }
-}
-
 static void proc_cpuinfo(struct text *text, enum proc_file file)
 {
     (void)file;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t midr = cpu_midr();
     for (long i = 0; i < cpus; i++) {
         text_add(text, "processor\t: %ld\nBogoMIPS\t: 100.00\nFeatures\t:", i);
-        add_features(text, cpu_hwcap(), hwcap_names);
-        add_features(text, cpu_hwcap2(), hwcap2_names);
-        text_add(text, "\nCPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\n"
-                       "CPU part\t: 0x000\nCPU revision\t: 0\n\n");
+        const char *flag;
+        for (unsigned n = 0; (flag = cpu_flag(n)); n++)
+            text_add(text, " %s", flag);
+        text_add(text, "\nCPU implementer\t: 0x%02x\nCPU architecture: 8\nCPU variant\t: 0x%x\n"
+                       "CPU part\t: 0x%03x\nCPU revision\t: %u\n\n",
+                 midr >> 24, midr >> 20 & 15, midr >> 4 & 0xfff, midr & 15);
     }
 }
 

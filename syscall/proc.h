@@ -2,12 +2,14 @@
 #ifndef SYSCALL_PROC_H
 #define SYSCALL_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* ORDER proc_files: proc.c */
 enum proc_file {
     PROC_NONE,
+    PROC_OTHER_EXE, /* the link of another process */
     PROC_EXE, /* the link; all others are made at open */
     PROC_MAPS,
     PROC_SMAPS,
@@ -21,6 +23,10 @@ enum proc_file {
 /* Which of them the path names, textually; relative paths are looked at only if their last part is a name
  * from the table. */
 enum proc_file proc_match(int dirfd, const char *path);
+
+/* The guest program of the process whose /proc/PID/exe the path names (PROC_OTHER_EXE), if it is a guest and may be
+ * looked into: false if not. The buffer has PATH_MAX bytes. */
+bool proc_other_exe(int dirfd, const char *path, char *buffer);
 
 /* The program that /proc/self/exe names, as a path that the host can open. */
 const char *proc_exe_path(void);

@@ -17,6 +17,7 @@ struct mapping {
     char device[16];
     uint64_t inode;
     const char *name; /* "" if none; into the line */
+    const char *rows; /* what smaps says of it: whole lines; null in maps */
 };
 
 static bool parse(char *line, struct mapping *map)
@@ -41,30 +42,41 @@ static const char *name_of(const struct mapping *map, uint64_t start)
         return "[stack]";
     if (start >= brk_start && start < brk_end)
         return "[heap]";
-    if (guest_image.vdso && start == guest_image.vdso)
+    if (start == guest_image.vdso)
         return "[vdso]";
     return map->name[0] == '[' ? "" : map->name; /* the host's own heap and stack aren't the guest's */
 }
 
-/* smaps needs the same header and a few sums; what we don't know is zero. */
-static void add_smaps_rows(struct text *text, uint64_t bytes)
+/* One row of smaps below the header. The host's numbers are for its whole mapping: a part of it gets its share,
+ * in whole pages. */
+static void add_smaps_row(struct text *text, const struct mapping *map, uint64_t bytes, bool exec, const char *row)
 {
-    static const char *const zero[] = {"Shared_Clean", "Shared_Dirty", "Private_Clean",
-                                       "Anonymous",    "LazyFree",     "AnonHugePages",
-                                       "Swap",         "SwapPss",      "Locked"};
-    uint64_t kb = bytes / 1024;
-    text_add(text,
-             "Size:           %8" PRIu64 " kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n",
-             kb);
-    text_add(text, "Rss:            %8" PRIu64 " kB\nPss:            %8" PRIu64 " kB\n", kb, kb);
-    text_add(text, "Private_Dirty:  %8" PRIu64 " kB\nReferenced:     %8" PRIu64 " kB\n", kb, kb);
-    for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
-        text_add(text, "%-15s %8d kB\n", zero[i], 0);
-    text_add(text, "VmFlags: rd mr mw me\n");
+    char name[32], unit[4] = "";
+    uint64_t kb;
+    if (!strncmp(row, "VmFlags:", 8)) {
+        text_add(text, "VmFlags:%s%s%s\n", strstr(row, " rd ") ? " rd" : "", strstr(row, " wr ") ? " wr" : "",
+                 exec ? " ex" : "");
+        return; /* the others speak of what the host may do */
+    }
+    if (!strncmp(row, "ProtectionKey:", 14)) /* ARM64 hasn't got them */
+        return;
+    if (sscanf(row, "%31s %" SCNu64 " %3s", name, &kb, unit) < 2)
+        return;
+    bool whole = map->end - map->start == bytes || strstr(name, "PageSize") || strcmp(unit, "kB");
+    if (!strcmp(name, "Size:"))
+        kb = bytes / 1024;
+    else if (!whole)
+        kb = kb / 4 * bytes / (map->end - map->start) * 4;
+    text_add(text, "%-15s %8" PRIu64 "%s%s\n", name, kb, *unit ? " " : "", unit);
 }
 
-static void add_mapping(struct text *text, const struct mapping *map, uint64_t start, uint64_t end, bool exec,
-                        enum proc_file file)
+static void add_smaps_rows(struct text *text, const struct mapping *map, uint64_t bytes, bool exec)
+{
+    for (const char *row = map->rows; row && *row; row = strchr(row, '\n') + 1)
+        add_smaps_row(text, map, bytes, exec, row);
+}
+
+static void add_mapping(struct text *text, const struct mapping *map, uint64_t start, uint64_t end, bool exec)
 {
     uint64_t offset = map->inode ? map->offset + (start - map->start) : 0;
     int before = (int)text->length;
@@ -75,14 +87,14 @@ static void add_mapping(struct text *text, const struct mapping *map, uint64_t s
     if (*name)
         text_add(text, "%*s%s", pad > 0 ? pad : 0, "", name);
     text_add(text, "\n");
-    if (file == PROC_SMAPS)
-        add_smaps_rows(text, end - start);
+    add_smaps_rows(text, map, end - start, exec);
 }
 
 /* The host joins anonymous neighbours that have names of their own in the guest's eyes. */
 static uint64_t cut(uint64_t start, uint64_t end)
 {
-    uint64_t borders[4] = {0, 0, guest_image.stack_low, guest_image.stack_high};
+    uint64_t borders[] = {0, 0, guest_image.stack_low, guest_image.stack_high, guest_image.vdso,
+                          guest_image.vdso + VDSO_SIZE};
     guest_brk_range(&borders[0], &borders[1]);
     for (size_t i = 0; i < sizeof borders / sizeof *borders; i++) {
         if (start < borders[i] && borders[i] < end)
@@ -91,26 +103,47 @@ static uint64_t cut(uint64_t start, uint64_t end)
     return end;
 }
 
-static void add_guest_parts(struct text *text, const struct mapping *map, enum proc_file file)
+static void add_guest_parts(struct text *text, const struct mapping *map)
 {
     uint64_t start = map->start, end;
     while (start < map->end && guest_range_next(&start, &end) && start < map->end) {
         uint64_t stop = cut(start, end < map->end ? end : map->end);
-        add_mapping(text, map, start, stop, guest_range_executable(start, stop), file);
+        add_mapping(text, map, start, stop, guest_range_executable(start, stop));
         start = stop;
     }
 }
 
+/* Adds what is known of the mapping that `header` is the line of, and forgets its rows. */
+static void flush(struct text *text, char *header, struct text *rows)
+{
+    struct mapping map = {0};
+    text_add_bytes(rows, "", 1);
+    if (header && !rows->error && parse(header, &map)) {
+        map.rows = rows->at;
+        add_guest_parts(text, &map);
+    }
+    rows->length = 0;
+}
+
 void proc_maps(struct text *text, enum proc_file file)
 {
-    FILE *host = fopen("/proc/self/maps", "re");
-    char *line = NULL;
+    FILE *host = fopen(file == PROC_SMAPS ? "/proc/self/smaps" : "/proc/self/maps", "re");
+    struct text rows = {0};
+    char *line = NULL, *header = NULL;
     size_t size = 0;
-    struct mapping map;
     while (host && getline(&line, &size, host) > 0) {
-        if (parse(line, &map))
-            add_guest_parts(text, &map, file);
+        if (line[0] >= 'A' && line[0] <= 'Z') {
+            text_add_bytes(&rows, line, strlen(line));
+            continue;
+        }
+        flush(text, header, &rows);
+        free(header);
+        header = strdup(line);
     }
+    flush(text, header, &rows);
+    text->error = text->error ? text->error : rows.error;
+    free(rows.at);
+    free(header);
     free(line);
     if (host)
         fclose(host);

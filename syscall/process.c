@@ -6,6 +6,7 @@
 #include <xemu/sys.h>
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "abi.h"
 #include "handlers.h"
+#include "inherit.h"
 #include "task.h"
 
 struct guest_image guest_image;
@@ -39,7 +41,6 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
  * features that the guest's CPU hasn't got. A kernel without them says EINVAL. All others go to the host. */
 static const int refused_options[] = {
     PR_SET_MM,      /* where code, data, brk and arguments are */
-    PR_SET_SECCOMP, /* a filter would see xemu's calls */
     PR_GET_TSC,
     PR_SET_TSC,
     PR_SET_UNALIGN,
@@ -66,9 +67,21 @@ static const int refused_options[] = {
     66 /* PR_GET_MDWE */,
 };
 
+static int64_t set_seccomp(struct cpu *cpu, const uint64_t args[6])
+{
+    if (args[1] == SECCOMP_MODE_STRICT)
+        return seccomp_set_mode(cpu, SECCOMP_SET_MODE_STRICT, 0, 0);
+    if (args[1] == SECCOMP_MODE_FILTER)
+        return seccomp_set_mode(cpu, SECCOMP_SET_MODE_FILTER, 0, args[2]);
+    return -EINVAL;
+}
+
 int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
 {
-    (void)cpu;
+    if ((int)args[0] == PR_GET_SECCOMP)
+        return cpu->task->seccomp.mode;
+    if ((int)args[0] == PR_SET_SECCOMP)
+        return set_seccomp(cpu, args);
     for (size_t i = 0; i < sizeof refused_options / sizeof *refused_options; i++) {
         if (refused_options[i] == (int)args[0])
             return -EINVAL;
@@ -193,5 +206,7 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     self_exe_adopt();
     exec_adopt_program();
     signal_thread_init(main_altstack(HOST_ALTSTACK_SIZE), HOST_ALTSTACK_SIZE);
+    inherit_take(task, options.inherited);
     signal_init(task);
+    tracee_begin_program(cpu);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ptrace.h>
 
 #include "handlers.h"
 #include "signal_wait.h"
@@ -260,8 +261,12 @@ static void frame_failed(struct cpu *cpu, int signo)
 }
 
 /* The host's mask is closed. */
-static void deliver(struct cpu *cpu, const siginfo_t *info)
+static void deliver(struct cpu *cpu, const siginfo_t *arrived)
 {
+    siginfo_t copy = *arrived;
+    const siginfo_t *info = &copy;
+    if (tracee_on(&cpu->task->traced) && !tracee_signal(cpu, &copy))
+        return;
     struct arm64_sigaction action = take_action(cpu->task, info->si_signo);
     strace_signal(info);
     if (action.handler == (uint64_t)SIG_IGN)
@@ -295,9 +300,39 @@ void sys_deliver_signals(struct cpu *cpu)
         }
         while (signal_take_sync(task, ~deliverable_mask(task), &info))
             deliver(cpu, &info);
+        if (tracee_on(&task->traced) && tracee_halted(cpu, &info))
+            deliver(cpu, &info);
         task->suspended = false;
         signal_release(task);
     }
+    if (task->traced.restart_pc)
+        tracee_resume_call(cpu);
+}
+
+void signal_force(struct cpu *cpu, const siginfo_t *info)
+{
+    struct task *task = cpu->task;
+    struct arm64_sigaction action = get_action(task, info->si_signo);
+    bool refused = action.handler == (uint64_t)SIG_IGN || (task->sigmask & SIGBIT(info->si_signo));
+    siginfo_t seen = *info;
+    if (!refused) {
+        deliver(cpu, info);
+    } else if (!tracee_on(&task->traced) || tracee_signal(cpu, &seen)) {
+        strace_signal(&seen);
+        signal_default(task, &seen);
+    }
+}
+
+bool sys_stepping(const struct cpu *cpu) { return cpu->task->traced.mode == PTRACE_SINGLESTEP; }
+
+void sys_stepped(struct cpu *cpu)
+{
+    siginfo_t info = plain_info(SIGTRAP, TRAP_TRACE, cpu->pc);
+    while (!signal_hold(cpu))
+        sys_deliver_signals(cpu);
+    if (sys_stepping(cpu))
+        deliver(cpu, &info);
+    signal_release(cpu->task);
 }
 
 void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint64_t esr)
@@ -306,16 +341,12 @@ void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint6
     if (cpu->stop || !signal_hold(cpu))
         return; /* that one first; the instruction comes again and raises the same */
     siginfo_t info = plain_info(signo, code, addr);
+    if (log_on(LOG_INT))
+        log_printf("signal %d (code %d) at pc %#lx, address %#lx, lr %#lx, sp %#lx\n", signo, code, cpu->pc, addr,
+                   cpu->x[30], cpu->x[31]);
     bool data_fault = esr && signo != SIGTRAP;
     task->fault_address = data_fault ? addr : 0;
     task->fault_esr = esr;
-    struct arm64_sigaction action = get_action(task, signo);
-    bool refused = action.handler == (uint64_t)SIG_IGN || (task->sigmask & SIGBIT(signo));
-    if (refused) {
-        strace_signal(&info);
-        signal_default(task, &info);
-    } else {
-        deliver(cpu, &info);
-    }
+    signal_force(cpu, &info);
     signal_release(task);
 }

@@ -62,10 +62,23 @@ static void on_async(int signo, siginfo_t *info, void *ucontext)
 
 static void on_sync(int signo, siginfo_t *info, void *ucontext)
 {
-    if (fault_recover(signo, info, ucontext))
+    if (signo == SIGTRAP && tracee_untraced_stop(ucontext))
         return;
+    if (signo == SIGTRAP && tracee_marked(info)) {
+        signo = info->si_signo;
+        if (signo == 0) {
+            host_call_rewind(ucontext);
+            return;
+        }
+        if (!(SIGBIT(signo) & SYNC_SIGNALS)) {
+            on_async(signo, info, ucontext);
+            return;
+        }
+    } else if (fault_recover(signo, info, ucontext)) {
+        return;
+    }
     struct cpu *cpu = this_cpu;
-    if (info->si_code > 0)
+    if (info->si_code > 0 && info->si_errno >> 8 != TRACE_MARK)
         panic("signal %d (code %d) at host address %p, accessing %p", signo, info->si_code,
               (void *)((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP], info->si_addr);
     if (!cpu)
@@ -172,8 +185,10 @@ void signal_default(struct task *task, const siginfo_t *info)
     struct host_sigaction plain = {0};
     int signo = info->si_signo;
     host_sigaction(signo, &plain);
+    task->traced.passing = signo;
     queue_to_self(info);
     set_mask(~SIGBIT(signo)); /* here a signal that terminates does */
+    task->traced.passing = 0;
     set_mask(~SYNC_SIGNALS);
     if (SIGBIT(signo) & SYNC_SIGNALS) /* only a process that is init in its namespace survives the default */
         signal_mirror(signo, &task->sighand->action[signo]);

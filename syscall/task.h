@@ -13,6 +13,8 @@
 
 #include "abi.h"
 #include "host.h"
+#include "ptrace.h"
+#include "seccomp.h"
 
 /* Signal actions; shared by the threads of a process, a private copy in a vfork child. */
 struct sighand {
@@ -44,6 +46,9 @@ struct task {
 
     struct arm64_stack altstack;
     uint64_t fault_address, fault_esr; /* of the last synchronous fault, for the frames */
+
+    struct seccomp seccomp;
+    struct traced traced;
 
     struct thread_block *block; /* of a thread that guest code made; null in the first one */
     jmp_buf leave;              /* back to the start routine, which ends the host thread */
@@ -87,6 +92,10 @@ void signal_default(struct task *task, const siginfo_t *info);
 void signal_before_exec(struct task *task);
 void signal_after_failed_exec(struct task *task);
 
+/* Forces the signal of a synchronous exception, as the kernel does: a blocked or ignored one kills. The host's mask is
+ * closed (signal_hold). */
+void signal_force(struct cpu *cpu, const siginfo_t *info);
+
 /* Makes the frame of a handler (signal_frame.c); false if the stack isn't writable. */
 bool signal_push_frame(struct cpu *cpu, const struct arm64_sigaction *action, const siginfo_t *info);
 
@@ -109,6 +118,9 @@ enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
 /* Starts a host thread with a copy of *cpu that goes on as a new guest thread. The new tid, -errno or
  * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
+
+/* Whether the calling thread is the only one of the guest's in this process. */
+bool thread_is_last(void);
 
 /* Around fork, in the thread that forks. Every lock of this folder and of guest memory is held meanwhile, so
  * that none can hang the child. */

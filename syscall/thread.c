@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -50,11 +51,15 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
     task->sighand = sighand;
     task->sigmask = from->task->sigmask;
     task->altstack = from->task->altstack;
+    task->seccomp.mode = from->task->seccomp.mode;
+    task->seccomp.filter = from->task->seccomp.filter;
+    task->traced = from->task->traced;
     return cpu;
 }
 
 void task_free(struct cpu *cpu)
 {
+    seccomp_thread_end(cpu->task);
     interp_free(cpu);
     jit_free(cpu);
     sighand_drop(cpu->task->sighand);
@@ -191,10 +196,12 @@ static void *thread_main(void *arg)
     this_cpu = cpu;
     signal_thread_init(block->altstack, HOST_ALTSTACK_SIZE);
     apply_flags(start->args, tid);
-    start->tid = tid;
+    start->tid = cpu->task->seccomp.tid = tid;
     sem_post(&start->started); /* *start is gone from here on */
     if (setjmp(cpu->task->leave) == 0) {
         signal_release(cpu->task);
+        if (tracee_on(&cpu->task->traced))
+            tracee_begin(cpu, PTRACE_EVENT_CLONE);
         run_loop(cpu);
     }
     this_cpu = NULL;
@@ -251,6 +258,7 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
     int64_t result = RESULT_RESTART;
     if (signal_hold(cpu)) { /* the new thread starts with a closed mask */
         living++;
+        seccomp_thread_begin(start.cpu->task, cpu->task);
         result = start_guest_thread(&start, block);
         if (result < 0)
             living--;
@@ -262,6 +270,8 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
     }
     return result;
 }
+
+bool thread_is_last(void) { return living == 1; }
 
 int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
 {

@@ -71,18 +71,30 @@ static void *need(void *memory)
 }
 
 static const struct {
-    const char *name;
+    const char *name, *meaning, *feature;
     uint32_t mask, value;
     bool todo;
 } rows[A64_OP_COUNT] = {
-#define A64_ROW(NAME, MEANING, FEATURE, TODO) [A64_##NAME].todo = TODO,
+#define A64_ROW(NAME, MEANING, FEATURE, TODO) [A64_##NAME].todo = TODO, [A64_##NAME].meaning = #MEANING, [A64_##NAME].feature = #FEATURE,
 #include "a64_rows.inc"
 #define A64_BITS(NAME, MASK, VALUE) \
     [A64_##NAME].name = #NAME, [A64_##NAME].mask = MASK, [A64_##NAME].value = VALUE,
 #include "a64_rows.inc"
 };
 
-static bool implemented(unsigned op) { return op != A64_UNALLOCATED && !rows[op].todo; }
+/* Whether executing it means something. */
+static bool implemented(unsigned op)
+{
+    return op != A64_UNALLOCATED && !rows[op].todo && strcmp(rows[op].meaning, "UNDEFINED");
+}
+
+/* Pointer authentication depends on keys and on an algorithm that is the CPU's own; memory copies and sets are three
+ * instructions in a row. No tool can choose their operands. */
+static bool is_for_hands(unsigned op)
+{
+    return !strcmp(rows[op].feature, "FEAT_PAuth") || !strcmp(rows[op].feature, "FEAT_PACG") ||
+           !strcmp(rows[op].feature, "FEAT_MOPS");
+}
 
 static int find_row(const char *name)
 {
@@ -146,19 +158,24 @@ static bool is_incomplete(const struct vector *v) { return !v->complete; }
 
 static int check(char **command)
 {
-    size_t n, bad = 0;
+    size_t n, bad = 0, unknown = 0;
     bool qemu = strstr(command[0], "qemu") != NULL;
     struct vector **selected = select_vectors(qemu ? is_complete_for_qemu : is_complete, &n);
     struct machine_response *got = run_machine(command, selected, n);
     for (size_t i = 0; i < n; i++) {
         char difference[4096];
+        if (qemu && got[i].signal == SIGILL && selected[i]->expected.signal != SIGILL) {
+            unknown++; /* an instruction that is younger than this qemu */
+            continue;
+        }
         if (describe_difference(selected[i], &got[i], difference, sizeof difference)) {
             printf("%s:%d: %.48s: %s\n", selected[i]->file, selected[i]->line, text_column(selected[i]),
                    difference);
             bad++;
         }
     }
-    printf("%zu vectors, %zu wrong\n", n, bad);
+    printf("%zu vectors, %zu wrong", n, bad);
+    printf(unknown ? ", %zu not known there\n" : "\n", unknown);
     free(got);
     free(selected);
     return bad != 0;

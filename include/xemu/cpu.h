@@ -22,6 +22,9 @@ union vec {
 /* NZCV as in the PSTATE and SPSR layout: bits 31..28. */
 enum { NZCV_N = 1u << 31, NZCV_Z = 1u << 30, NZCV_C = 1u << 29, NZCV_V = 1u << 28, NZCV_MASK = 0xfu << 28 };
 
+/* Bits of struct cpu's pstate. */
+enum { PSTATE_SSBS = 1u << 12, PSTATE_DIT = 1u << 24 };
+
 /* FPSR bits (Arm ARM C5.2.10). */
 enum {
     FPSR_IOC = 1u << 0,
@@ -39,6 +42,7 @@ enum {
     FPCR_FIZ = 1u << 0,
     FPCR_AH = 1u << 1,
     FPCR_NEP = 1u << 2,
+    FPCR_EBF = 1u << 13,
     FPCR_FZ16 = 1u << 19,
     FPCR_RMODE_SHIFT = 22,
     FPCR_RMODE = 3u << FPCR_RMODE_SHIFT,
@@ -75,6 +79,8 @@ enum jit_constant {
     JIT_LOW_2,
     JIT_SIGN_S,       /* the sign bit of each single, each double */
     JIT_SIGN_D,
+    JIT_SMALLEST_S,   /* the smallest normal number of each, shifted left by one: without its sign */
+    JIT_SMALLEST_D,
     JIT_EVEN_BYTES,
     JIT_NIBBLES,      /* the low four bits of each byte */
     JIT_NIBBLE_BITS,  /* how many of 0 to 15 are set */
@@ -117,6 +123,7 @@ struct cpu {
     struct interp *interp; /* owned by frontend-arm64/interp.c */
     struct jit *jit;       /* owned by jit/ */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
+    uint32_t pstate;       /* DIT and SSBS at their places in PSTATE */
     uint64_t return_sp;    /* stack of return points: compiled code's stack pointer, while it doesn't run */
     uint64_t host_sp;      /* the C stack's, while compiled code runs */
     uint64_t call_return;  /* where a C function returns to in compiled code */
@@ -130,9 +137,6 @@ struct cpu {
 };
 
 #define EXCL_NONE UINT64_MAX
-
-/* MIDR_EL1: implementer 0 (reserved for software), architecture by ID registers; /proc/cpuinfo says the same. */
-#define CPU_MIDR 0x000f0010u
 
 /* The cpu of the calling host thread; null outside guest threads. Readable in signal handlers. */
 extern __thread struct cpu *this_cpu __attribute__((tls_model("initial-exec")));

@@ -7,6 +7,7 @@
 #include <xemu/eval_support.h>
 #include <xemu/fp.h>
 #include <xemu/mem.h>
+#include <xemu/pauth.h>
 #include <xemu/simd.h>
 
 #define UNUSED __attribute__((unused))
@@ -138,7 +139,8 @@
 #define E_ii_i(name, expr)  EVAL_EFFECT(name, uint64_t, (CPU_IMM, uint64_t a, uint64_t b), return expr)
 #define E_iv_i(name, expr)  EVAL_EFFECT(name, uint64_t, (CPU_IMM, uint64_t a, union vec b), return expr)
 #define E_iii_i(name, expr) EVAL_EFFECT(name, uint64_t, (CPU_IMM, uint64_t a, uint64_t b, uint64_t c), return expr)
-#define E_ivv_v(name, expr) EVAL_EFFECT(name, union vec, (CPU_IMM, uint64_t a, union vec b, union vec c), return expr)
+#define E_ivv_v(name, expr) EVAL_EFFECT(name, union vec, (CPU_IMM, uint64_t a, union vec b, UNUSED union vec c), \
+                                          return expr)
 
 #include <xemu/ir_ops.def>
 #include <xemu/ir_kinds_undef.h>

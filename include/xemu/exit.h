@@ -19,6 +19,9 @@ enum exit_reason {
  * on return. cpu must be this_cpu. */
 enum exit_reason engine_run(struct cpu *cpu);
 
+/* The same for one instruction, by way of its intermediate representation; EXIT_BRANCH when it is done. */
+enum exit_reason engine_step(struct cpu *cpu);
+
 /* core/run.c: runs the calling thread's guest until it ends the thread or the process. */
 _Noreturn void run_loop(struct cpu *cpu);
 

@@ -1,7 +1,7 @@
 /* Floating point as the Arm ARM's shared pseudocode defines it (J1.3), on raw bits.
  * esz is log2 of the format's bytes: 1 half, 2 single, 3 double. FPCR is read and FPSR's sticky bits are set in
  * *cpu. Singles and doubles run on the host's SSE unit as long as FPCR allows and the result is a number; every
- * NaN, and every case where the two architectures differ, takes the exact path in fp_soft.c. */
+ * NaN, and every case where the two architectures differ, takes the exact path in fp_*.c. */
 #ifndef XEMU_FP_H
 #define XEMU_FP_H
 
@@ -68,6 +68,17 @@ uint64_t fp_convert(struct cpu *cpu, unsigned to, unsigned from, uint64_t a, enu
 /* To an integer of `width` bits, zero-extended; from an integer already extended to 64 bits. imm is FP_CVT(). */
 uint64_t fp_soft_to_int(struct cpu *cpu, unsigned esz, uint64_t a, unsigned width, unsigned imm);
 uint64_t fp_from_int(struct cpu *cpu, unsigned esz, uint64_t value, unsigned imm);
+/* FRINT32*, FRINT64*: imm is FP_RINT() and the number of bits << 8. */
+uint64_t fp_round_int_within(struct cpu *cpu, unsigned esz, uint64_t a, unsigned imm);
+/* FJCVTZS: the integer modulo 2^32, and NZCV << 32: Z if the double is exactly that integer. */
+uint64_t fp_to_int_javascript(struct cpu *cpu, uint64_t a);
+/* addend + a * b: halves a and b, single addend. */
+uint64_t fp_muladd_half(struct cpu *cpu, uint64_t addend, uint64_t a, uint64_t b);
+/* A single rounded to BFloat16 (BFCVT). */
+uint64_t fp_convert_bfloat(struct cpu *cpu, uint64_t a);
+/* BFDOT and BFMMLA. */
+union vec fp_bfloat_dot(const struct cpu *cpu, union vec sum, union vec a, union vec b, unsigned lanes);
+union vec fp_bfloat_matrix(const struct cpu *cpu, union vec sum, union vec a, union vec b);
 /* NZCV in bits 31..28; signal_all: FCMPE, every NaN raises Invalid Operation. */
 uint32_t fp_soft_compare(struct cpu *cpu, unsigned esz, uint64_t a, uint64_t b, bool signal_all);
 /* All ones or zero. */

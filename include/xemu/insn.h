@@ -16,6 +16,10 @@ void a64_decode(uint32_t word, uint64_t pc, struct a64_insn *in);
 const char *a64_name(enum a64_op op);
 const char *a64_feature(enum a64_op op);
 
+/* From now on, rows of features that aren't on are unallocated, or the NOP that an unallocated hint is. At first all
+ * are on. */
+void a64_switch_rows(const bool *feature_on);
+
 /* Does the table know the encoding while no meaning exists for it yet? */
 bool a64_is_todo(enum a64_op op);
 

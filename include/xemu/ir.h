@@ -24,7 +24,9 @@ enum ir_op {
     IR_mark,      /* imm: pc */
     IR_branch,    /* imm: target */
     IR_branch_if, /* arg 0: truth value; imm: target */
-    IR_jump,      /* arg 0: target; imm: enum branch_kind */
+    IR_jump,      /* arg 0: target; imm: _Static_assert(IR_OP_COUNT <= 256, "ir_insn.op is a byte");
+
+enum branch_kind */
     IR_stop,      /* imm: enum exit_reason, immediate << 8; pc is the marked instruction, or the next for EXIT_CODE */
     IR_OP_COUNT
 };

@@ -29,6 +29,9 @@ void jit_report(void);
  * while other threads run them. Costs next to nothing where there are none. */
 void jit_invalidate(uint64_t start, uint64_t end);
 
+/* The guest looks at FPSR, or clears it: from now on compiled code raises Underflow as exactly as ARM does. */
+void jit_watch_fpsr(void);
+
 /* Around fork, in the thread that forks; the child passes its cpu, the parent null. */
 void jit_fork_prepare(void);
 void jit_fork_done(struct cpu *child);
@@ -52,6 +55,9 @@ enum { JIT_REPEAT = 100 };
 unsigned backend_best_level(void);
 /* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used; 0: all. */
 void backend_init(unsigned level);
+/* Whether the guest looks at FPSR: then results that the host and ARM take for tiny at different points, before or after
+ * rounding, are computed by functions, so that Underflow is right, too. Set once, before code is compiled anew. */
+extern _Atomic bool backend_exact_underflow;
 /* What cpu->constants has to hold. */
 const union vec *backend_constants(void);
 

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Behind the ELF image, at VDSO_PATH, is the program's path, with a NUL; empty if it is too long. */
+enum { VDSO_SIZE = 4096, VDSO_PATH = 2048 };
+
 /* What the loader found out; lives as long as the process. */
 struct guest_image {
     const char *path;      /* absolute host path of the program, symbolic links resolved */
@@ -22,7 +25,7 @@ struct guest_image {
     uint64_t arg_start, arg_end, env_start, env_end;
     uint64_t auxv;         /* guest address of the auxiliary vector */
     size_t auxv_size;      /* bytes, AT_NULL included */
-    uint64_t vdso;         /* AT_SYSINFO_EHDR; 0 if none */
+    uint64_t vdso;         /* AT_SYSINFO_EHDR: VDSO_SIZE bytes */
     uint64_t sigreturn;    /* guest address of `mov x8, #139; svc #0` for handlers without a restorer */
     int stack_flags;       /* nonzero: executable stack (PT_GNU_STACK) */
 };
@@ -30,10 +33,6 @@ struct guest_image {
 /* Maps the program, its ELF interpreter, stack and vdso, and writes argc, argv, envp and auxv. Errors are the
  * user's or the environment's: die() with one clear line and 126 or 127. */
 void loader_load(struct guest_image *image, const char *path, char *const argv[], char *const envp[]);
-
-/* The CPU features that the guest is told about; derived from the rows of a64.isa that are implemented. */
-uint64_t cpu_hwcap(void);
-uint64_t cpu_hwcap2(void);
 
 /* Sysroot: the host path for the guest's absolute `path` if it exists below -L, otherwise path itself. The
  * result is in buffer (PATH_MAX bytes) or is path. Follows the rule of qemu-user: relative paths stay as is. */

@@ -107,6 +107,18 @@ uint64_t mem_atomic(struct cpu *cpu, uint64_t addr, unsigned size, enum atomic_o
 uint64_t mem_compare_and_swap(struct cpu *cpu, uint64_t addr, unsigned size, uint64_t expected, uint64_t value);
 union vec mem_compare_and_swap_pair(struct cpu *cpu, uint64_t addr, union vec expected, union vec value);
 
+/* Returns addr, or faults as an ordered access of 1 << size bytes does. */
+uint64_t mem_aligned(struct cpu *cpu, uint64_t addr, unsigned size);
+
+/* 16 bytes at once; ATOMIC_CLR, ATOMIC_SET or ATOMIC_SWP. */
+union vec mem_atomic_pair(struct cpu *cpu, uint64_t addr, enum atomic_op op, union vec value);
+
+/* FEAT_MOPS, option A: a size below zero counts up to zero, from addresses that stand behind the end; a size above
+ * counts down, from the end of what the addresses begin. Does a part that stays within a page, so that a fault leaves
+ * nothing half done, and returns the size that is left. */
+uint64_t mem_copy_part(uint64_t to, uint64_t from, int64_t size);
+uint64_t mem_set_part(uint64_t to, uint64_t value, int64_t size);
+
 /* DMB, DSB and ISB with this CRm: loads only (xx01) and stores only (xx10) need nothing under x86-TSO. */
 static inline void mem_barrier(unsigned crm)
 {

@@ -28,6 +28,7 @@ struct options {
     const char *log_items;    /* -d */
     const char *log_file;     /* -D */
     const char *uname_release; /* -r */
+    int inherited;            /* --inherited; -1: nothing */
     char **guest_env;         /* environment for the guest after -E and -U; XEMU_* passes on unchanged */
 };
 

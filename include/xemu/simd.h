@@ -190,6 +190,13 @@ static inline uint64_t simd_saturate_unsigned(struct cpu *cpu, __int128 value, u
     return simd_saturate(cpu, value, 0, ((__int128)1 << bits) - 1);
 }
 
+/* (addend << bits) + product, rounded, shifted right by bits. */
+static inline __int128 simd_round_high(__int128 product, __int128 addend, unsigned bits)
+{
+    __int128 one = (__int128)1 << (bits - 1);
+    return (product + addend * 2 * one + one) >> bits;
+}
+
 static inline int64_t simd_signed_lane(union vec a, unsigned esz, unsigned index)
 {
     unsigned unused = 64 - (8u << esz);
@@ -237,7 +244,45 @@ static inline uint64_t simd_clmul(uint64_t a, uint64_t b)
     return r;
 }
 
-/* --- crypto.c ----------------------------------------------------------------------------------------- */
+/* Sums of the products of the four bytes in each word of a and b, added to the word of sum. */
+static inline union vec simd_dot(union vec sum, union vec a, union vec b, unsigned lanes, bool a_signed, bool b_signed)
+{
+    for (unsigned i = 0; i < 4 * lanes; i++)
+        sum.s[i / 4] += (uint32_t)((a_signed ? a.sb[i] : a.b[i]) * (b_signed ? b.sb[i] : b.b[i]));
+    for (unsigned i = lanes; i < 4; i++)
+        sum.s[i] = 0;
+    return sum;
+}
+
+/* The 2x2 matrix sum plus the 2x8 matrix a times the transposed 2x8 matrix b. */
+static inline union vec simd_matrix(union vec sum, union vec a, union vec b, bool a_signed, bool b_signed)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned n = (i >> 1 & 8) | (i & 7), m = i & 15;
+        sum.s[i / 8] += (uint32_t)((a_signed ? a.sb[n] : a.b[n]) * (b_signed ? b.sb[m] : b.b[m]));
+    }
+    return sum;
+}
+
+/* Halves from element `from` upwards, multiplied and added to singles. */
+static inline union vec simd_muladd_half(struct cpu *cpu, union vec sum, union vec a, union vec b, unsigned lanes,
+                                         unsigned from)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++)
+        r.s[i] = (uint32_t)fp_muladd_half(cpu, sum.s[i], a.h[from + i], b.h[from + i]);
+    return r;
+}
+
+static inline union vec simd_convert_bfloat(struct cpu *cpu, union vec a, unsigned lanes)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++)
+        r.h[i] = (uint16_t)fp_convert_bfloat(cpu, a.s[i]);
+    return r;
+}
+
+/* --- crypto.c, crypto_sha512.c, crypto_sm.c ----------------------------------------------------------------------------------------- */
 
 union vec crypto_pmull(uint64_t a, uint64_t b);
 union vec crypto_aese(union vec state, union vec key);
@@ -253,5 +298,17 @@ union vec crypto_sha1su1(union vec t, union vec w3);
 union vec crypto_sha256_rounds(union vec abcd, union vec efgh, union vec w, bool second);
 union vec crypto_sha256su0(union vec w0, union vec w1);
 union vec crypto_sha256su1(union vec t, union vec w2, union vec w3);
+
+union vec crypto_sha512h(union vec d, union vec n, union vec m);
+union vec crypto_sha512h2(union vec d, union vec n, union vec m);
+union vec crypto_sha512su0(union vec d, union vec n);
+union vec crypto_sha512su1(union vec d, union vec n, union vec m);
+union vec crypto_sm3ss1(union vec n, union vec m, union vec a);
+/* SM3TT1A, 1B, 2A, 2B are 0 to 3; the element of m << 2. */
+union vec crypto_sm3tt(union vec d, union vec n, union vec m, unsigned imm);
+union vec crypto_sm3partw1(union vec d, union vec n, union vec m);
+union vec crypto_sm3partw2(union vec d, union vec n, union vec m);
+union vec crypto_sm4e(union vec state, union vec keys);
+union vec crypto_sm4ekey(union vec key, union vec constants);
 
 #endif

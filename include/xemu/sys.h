@@ -22,6 +22,10 @@ void sys_deliver_signals(struct cpu *cpu);
  * kernel does (a blocked or ignored one kills). esr is the syndrome for esr_context, 0 for none. */
 void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint64_t esr);
 
+/* A debugger lets this thread run instruction by instruction; one was done. */
+bool sys_stepping(const struct cpu *cpu);
+void sys_stepped(struct cpu *cpu);
+
 /* Moves a descriptor of xemu's own (a log, say) out of the guest's way: high, close-on-exec, and safe from the
  * guest's close. Returns the new number. */
 int sys_own_fd(int fd);

@@ -182,7 +182,7 @@ static const struct {
     {0x4f231841, "fmla v1.8h, v2.8h, v3.h[6]", "FMLA_EH rd=1 rn=2 rm=3 esz=1 q=1 elem=1 index=6"},
     {0x6e83dc41, "fcmla v1.4s, v2.4s, v3.4s, #270", "FCMLA_V rd=1 rn=2 rm=3 esz=2 q=1 rot=3"},
     {0x6e83f441, "fcadd v1.4s, v2.4s, v3.4s, #270", "FCADD rd=1 rn=2 rm=3 esz=2 q=1 rot=3"},
-    {0x4fa3e841, "sdot v1.4s, v2.16b, v3.4b[3]", "SDOT_E rd=1 rn=2 rm=3 q=1 elem=1 index=3"},
+    {0x4fa3e841, "sdot v1.4s, v2.16b, v3.4b[3]", "SDOT_E rd=1 rn=2 rm=3 esz=2 q=1 elem=1 index=3"},
 };
 
 Test(decode, fills_the_fields)
@@ -231,7 +231,7 @@ Test(decode, knows_no_instruction_where_a_field_is_reserved)
     }
 }
 
-Test(decode, names_the_feature_of_what_is_not_implemented)
+Test(decode, names_the_feature_of_a_row)
 {
     struct a64_insn in;
     a64_decode(0x4e829420, 0, &in); /* sdot v0.4s, v1.16b, v2.16b */

@@ -63,6 +63,16 @@ static void open_flags(void)
     CHECK(by_how >= 0, 1);
     CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "file", &how, sizeof how), ENOTDIR);
     CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "file", &how, 8), EINVAL);
+    struct {
+        typeof(how) how;
+        uint64_t more;
+    } longer = {how, 0};
+    int by_longer = syscall(SYS_openat2, AT_FDCWD, "dir", &longer, sizeof longer);
+    CHECK(by_longer > 0, 1);
+    close(by_longer);
+    longer.more = 1;
+    CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "dir", &longer, sizeof longer), E2BIG);
+    CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "dir", 16, sizeof longer), EFAULT);
     int packets[2];
     CHECK(pipe2(packets, O_DIRECT | O_CLOEXEC | O_NONBLOCK), 0);
     CHECK(fcntl(packets[1], F_GETFL) & (O_DIRECT | O_NONBLOCK), O_DIRECT | O_NONBLOCK);

@@ -40,6 +40,12 @@ static void mapping_errors(void)
     CHECK(munmap(at, 4 * PAGE), 0); /* nothing there: fine */
 }
 
+static void nothing_is_mapped_of_no_file(void)
+{
+    CHECK_ERRNO(mmap(NULL, 0, PROT_WRITE, MAP_SHARED, 99, 0), EBADF);
+    CHECK_ERRNO(mmap(NULL, 0, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), EINVAL);
+}
+
 static void fixed_replaces_and_splits(void)
 {
     char *at = area(5);
@@ -243,6 +249,7 @@ int main(void)
     signal(SIGSEGV, leaving);
     signal(SIGBUS, leaving);
     mapping_errors();
+    nothing_is_mapped_of_no_file();
     fixed_replaces_and_splits();
     hints_are_taken_if_free();
     protection();

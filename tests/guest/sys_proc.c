@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -95,6 +96,28 @@ static void exe_is_the_program(const char *argv0)
     CHECK(strcmp(path, real), 0);
 }
 
+/* Others are seen as the programs that they are, too. */
+static void exe_of_a_child(void)
+{
+    char path[64], mine[4096] = {0}, its[4096] = {0};
+    struct stat own, other;
+    readlink("/proc/self/exe", mine, sizeof mine - 1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(1);
+    }
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    CHECK(readlink(path, its, sizeof its - 1), strlen(mine));
+    CHECK(strcmp(its, mine), 0);
+    CHECK(stat(path, &other), 0);
+    CHECK(stat(mine, &own), 0);
+    CHECK(own.st_ino == other.st_ino && own.st_dev == other.st_dev, 1);
+    CHECK(access("/proc/1073741823/exe", F_OK), -1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 static void command_line_and_environment(int argc, char **argv)
 {
     size_t size, at = 0;
@@ -124,6 +147,42 @@ static void auxiliary_vector(void)
         }
     }
     CHECK(seen, 3);
+}
+
+/* The number in kB of a row of smaps below the header that holds the address, or -1. */
+static long smaps_row(void *address, const char *row)
+{
+    size_t size;
+    char *smaps = slurp("/proc/self/smaps", &size);
+    int here = 0;
+    for (char *at = smaps; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+        unsigned long from, to;
+        if (sscanf(at, "%lx-%lx", &from, &to) == 2)
+            here = from <= (uintptr_t)address && (uintptr_t)address < to;
+        else if (here && !strncmp(at, row, strlen(row)))
+            return atol(at + strlen(row));
+    }
+    return -1;
+}
+
+static void child_shares_dirty_pages(void *page)
+{
+    CHECK(smaps_row(page, "Shared_Dirty:"), 8);
+    CHECK(smaps_row(page, "Private_Dirty:"), 0);
+    *(char *)page = 2;
+    CHECK(smaps_row(page, "Private_Dirty:"), 4);
+}
+
+static void smaps_count_pages(void)
+{
+    char *page = mmap(NULL, 5 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+    mprotect(page - 4096, 4096, PROT_NONE);
+    mprotect(page + 3 * 4096, 4096, PROT_NONE);
+    page[0] = page[8192] = 1;
+    CHECK(smaps_row(page, "Size:"), 12);
+    CHECK(smaps_row(page, "Rss:"), 8);
+    CHECK(smaps_row(page, "Private_Dirty:"), 8);
+    CHECK(in_child(child_shares_dirty_pages, page), 0);
 }
 
 static int data = 1;
@@ -216,9 +275,11 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     exe_is_the_program(argv[0]);
+    exe_of_a_child();
     command_line_and_environment(argc, argv);
     auxiliary_vector();
     maps_show_the_program();
+    smaps_count_pages();
     stat_has_our_addresses();
     cpuinfo_is_this_architectures();
     pthread_create(&thread, NULL, in_a_thread, NULL);

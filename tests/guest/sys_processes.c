@@ -150,6 +150,16 @@ static void ids_are_written_where_asked(void)
     close(pidfd);
 }
 
+/* The child is a sibling: it has this process's parent. */
+static void clone_makes_siblings(void *unused)
+{
+    long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        _exit(44);
+    CHECK(pid > 0, 1);
+    CHECK_ERRNO(waitpid(pid, NULL, 0), ECHILD);
+}
+
 static void clone3_works_and_checks(void)
 {
     struct {
@@ -237,6 +247,10 @@ int main(int argc, char **argv)
     clone_runs_on_the_given_stack();
     processes_run_side_by_side_in_one_memory();
     ids_are_written_where_asked();
+    CHECK(in_child(clone_makes_siblings, NULL), 0);
+    int sibling;
+    CHECK(wait(&sibling) > 0, 1);
+    CHECK(sibling, 44 << 8);
     clone3_works_and_checks();
     fork_copies_memory_and_actions();
     waiting_has_its_kinds();

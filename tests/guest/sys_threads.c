@@ -212,7 +212,7 @@ static void first_thread_leaves(void *arg)
 }
 static void *leaves(void *arg)
 {
-    usleep(20000);
+    usleep(300000); /* the other one goes first */
     syscall(SYS_exit, 4);
 }
 static void status_is_the_last_threads(void *arg)

@@ -1,6 +1,7 @@
 # What the quick and the long suite of vectors share.
 MACHINE=build/vectors/machine
-QEMU="qemu-aarch64 -cpu max,pauth=off"
+QEMU="${QEMU:-qemu-aarch64} -cpu max,pauth=off"
+CPU=--cpu=max-pauth
 # jit-v2 is engine jit with --host=v2, and so on.
 ENGINES="interp ir jit-v2 jit-v3 jit-v4"
 
@@ -50,6 +51,6 @@ compare_with_qemu() {
             arguments="$arguments $1"
             shift
         done
-        report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" $(engine_options "$last") $MACHINE
+        report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" $CPU $(engine_options "$last") $MACHINE
     fi
 }

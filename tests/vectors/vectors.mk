@@ -1,6 +1,6 @@
 # Vectors: instructions with expected values. See tools/vectors.c for the notation.
 MACHINE := build/vectors/machine
-QEMU    := qemu-aarch64 -cpu max,pauth=off
+QEMU    ?= qemu-aarch64 -cpu max,pauth=off
 export LLVM_MC ?= $(lastword $(sort $(wildcard /usr/bin/llvm-mc-*)))
 
 $B/tools/vectors: tools/vectors.c $B/frontend-arm64/decode.c.o
@@ -21,4 +21,4 @@ vectors: $B/tools/vectors $(MACHINE) ## make vectors for new rows of a64.isa, an
 # By hand: make streams N=1000000 SEED=7 ENGINE=ir
 streams: $B/tools/vectors $(MACHINE) $B/xemu
 	$< stream $(or $(SEED),1) $(or $(N),100000) -- $(QEMU) $(MACHINE) \
-	    -- $B/xemu --engine=$(or $(ENGINE),interp) $(MACHINE)
+	    -- $B/xemu --cpu=max-pauth --engine=$(or $(ENGINE),interp) $(MACHINE)

@@ -1,0 +1,107 @@
+/* Estimates of reciprocals and of reciprocal square roots, as the manual prescribes them bit by bit. */
+#include "fp_exact.h"
+
+/* [RecipEstimate]: 9 bits of 1/x, x = a / 512 in [0.5, 1). */
+static uint32_t recip_estimate(uint32_t a)
+{
+    uint32_t b = (1u << 19) / (a * 2 + 1);
+    return (b + 1) / 2;
+}
+
+/* [RecipSqrtEstimate]: 9 bits of 1/sqrt(x), x = a / 512 in [0.25, 1). */
+static uint32_t rsqrt_estimate(uint32_t a)
+{
+    uint64_t b = 512;
+    a = a < 256 ? a * 2 + 1 : ((a >> 1 << 1) + 1) * 2;
+    while (a * (b + 1) * (b + 1) < 1u << 28)
+        b++;
+    return (uint32_t)((b + 1) / 2);
+}
+
+/* The exponent field and the fraction aligned to 52 bits of a finite number that isn't zero. */
+static uint64_t estimate_fraction(unsigned esz, uint64_t a, int *exponent)
+{
+    *exponent = (int)(a >> fpx_formats[esz].fraction_bits & fpx_exponent_ones(esz));
+    return (a & fpx_fraction_mask(esz)) << (52 - fpx_formats[esz].fraction_bits);
+}
+
+/* [FPRecipEstimate] */
+uint64_t fp_recip_estimate(struct cpu *cpu, unsigned esz, uint64_t a)
+{
+    const struct format *f = &fpx_formats[esz];
+    const uint64_t mask52 = (1ull << 52) - 1;
+    struct unpacked u = fpx_unpack(cpu, esz, a);
+    int exponent;
+
+    if (fpx_is_nan(&u))
+        return fpx_process_nan(cpu, esz, &u, a);
+    if (u.class == CLASS_INF)
+        return fpx_zero(esz, u.sign);
+    if (u.class == CLASS_ZERO) {
+        fpx_raise_flags(cpu, FPSR_DZC);
+        return fpx_infinity(esz, u.sign);
+    }
+    if (u.exponent < -f->bias - 1)
+        return fpx_overflow(cpu, esz, u.sign, fpx_current_rounding(cpu));
+    if (fpx_flush_to_zero(cpu, esz) && u.exponent >= f->bias - 1) {
+        fpx_raise_flags(cpu, FPSR_UFC);
+        return fpx_zero(esz, u.sign);
+    }
+    uint64_t fraction = estimate_fraction(esz, a, &exponent);
+    if (!exponent) {
+        exponent = fraction >> 51 ? 0 : -1;
+        fraction = fraction << (1 - exponent) & mask52;
+    }
+    uint64_t estimate = (uint64_t)recip_estimate((uint32_t)(256 | fraction >> 44)) << 44 & mask52;
+    exponent = 2 * f->bias - 1 - exponent;
+    if (exponent <= 0) {
+        estimate = (estimate | 1ull << 52) >> (1 - exponent);
+        exponent = 0;
+    }
+    return fpx_sign_of(esz, u.sign) | (uint64_t)exponent << f->fraction_bits | estimate >> (52 - f->fraction_bits);
+}
+
+/* [FPRSqrtEstimate] */
+uint64_t fp_rsqrt_estimate(struct cpu *cpu, unsigned esz, uint64_t a)
+{
+    const struct format *f = &fpx_formats[esz];
+    struct unpacked u = fpx_unpack(cpu, esz, a);
+    int exponent;
+
+    if (fpx_is_nan(&u))
+        return fpx_process_nan(cpu, esz, &u, a);
+    if (u.class == CLASS_ZERO) {
+        fpx_raise_flags(cpu, FPSR_DZC);
+        return fpx_infinity(esz, u.sign);
+    }
+    if (u.sign)
+        return fpx_invalid(cpu, esz);
+    if (u.class == CLASS_INF)
+        return fpx_zero(esz, false);
+    uint64_t fraction = estimate_fraction(esz, a, &exponent);
+    if (!exponent) {
+        while (!(fraction >> 51 & 1)) {
+            fraction <<= 1;
+            exponent--;
+        }
+        fraction = fraction << 1 & ((1ull << 52) - 1);
+    }
+    uint32_t scaled = exponent & 1 ? (uint32_t)(128 | fraction >> 45) : (uint32_t)(256 | fraction >> 44);
+    int result = (3 * f->bias - 1 - exponent) >> 1;
+    uint64_t estimate = rsqrt_estimate(scaled) & 0xff;
+    return (uint64_t)result << f->fraction_bits | estimate << (f->fraction_bits - 8);
+}
+
+/* [FPRecpX] */
+uint64_t fp_recpx(struct cpu *cpu, unsigned esz, uint64_t a)
+{
+    struct unpacked u = fpx_unpack(cpu, esz, a);
+    uint64_t exponent = a >> fpx_formats[esz].fraction_bits & fpx_exponent_ones(esz);
+    if (fpx_is_nan(&u))
+        return fpx_process_nan(cpu, esz, &u, a);
+    exponent = exponent ? ~exponent & fpx_exponent_ones(esz) : fpx_exponent_ones(esz) - 1;
+    return fpx_sign_of(esz, u.sign) | exponent << fpx_formats[esz].fraction_bits;
+}
+
+uint32_t fp_urecpe(uint32_t a) { return a >> 31 ? recip_estimate(a >> 23) << 23 : UINT32_MAX; }
+uint32_t fp_ursqrte(uint32_t a) { return a >> 30 ? rsqrt_estimate(a >> 23) << 23 : UINT32_MAX; }

@@ -1,0 +1,13 @@
+/* What a program leaves to the one that it executes and that xemu, not the kernel, keeps. */
+#ifndef SYSCALL_INHERIT_H
+#define SYSCALL_INHERIT_H
+
+struct task;
+
+/* A descriptor for --inherited, close-on-exec. -1: nothing to leave; other negative numbers are -errno. */
+int inherit_leave(const struct task *task);
+
+/* Takes over what is there and closes the descriptor; fd -1: nothing is. */
+void inherit_take(struct task *task, int fd);
+
+#endif

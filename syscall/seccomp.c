@@ -1,0 +1,354 @@
+/* seccomp: filters run on guest numbers and AUDIT_ARCH_AARCH64 before each system call of the guest. The
+ * host's kernel knows nothing of them: xemu's own calls go on. */
+#include "seccomp.h"
+
+#include <xemu/fault.h>
+#include <xemu/log.h>
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "bpf.h"
+#include "handlers.h"
+#include "task.h"
+
+/* Filters are never freed: they last as long as the threads under them, mostly as long as the process. */
+struct seccomp_filter {
+    struct seccomp_filter *older;
+    size_t length, total; /* instructions: of this one, and as the kernel counts all together */
+    struct sock_filter program[];
+};
+
+enum { FILTER_COST = 4, TOTAL_MAX = (1 << 18) / sizeof(struct sock_filter) };
+enum {
+    KNOWN_FLAGS = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+                  SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+};
+
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code of SIGSYS; the C library's headers are of two minds about it */
+#endif
+
+static pthread_mutex_t lock =
+    PTHREAD_MUTEX_INITIALIZER; /* over the list of threads and changes of their filters */
+static struct task *threads;
+
+/* ---- threads ---- */
+
+static void add_thread(struct task *task)
+{
+    task->seccomp.next = threads;
+    task->seccomp.listed = true;
+    threads = task;
+}
+
+void seccomp_thread_begin(struct task *task, const struct task *parent)
+{
+    pthread_mutex_lock(&lock);
+    task->seccomp = (struct seccomp){.mode = parent->seccomp.mode, .filter = parent->seccomp.filter};
+    add_thread(task);
+    pthread_mutex_unlock(&lock);
+}
+
+void seccomp_thread_end(struct task *task)
+{
+    if (!task->seccomp.listed) /* a vfork child has never been a thread of this process */
+        return;
+    pthread_mutex_lock(&lock);
+    for (struct task **link = &threads; *link; link = &(*link)->seccomp.next) {
+        if (*link == task) {
+            *link = task->seccomp.next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void seccomp_child(struct task *task)
+{
+    pthread_mutex_init(&lock, NULL); /* whoever held it isn't here */
+    threads = NULL;
+    task->seccomp.tid = getpid();
+    add_thread(task);
+}
+
+/* ---- running ---- */
+
+/* The verdict of all filters: the strictest one, the newest of equals. */
+static uint32_t run_filters(const struct cpu *cpu, const uint64_t args[6])
+{
+    struct seccomp_data data = {
+        .nr = (int)cpu->x[8], .arch = AUDIT_ARCH_AARCH64, .instruction_pointer = cpu->pc + 4};
+    memcpy(data.args, args, sizeof data.args);
+    uint32_t verdict = SECCOMP_RET_ALLOW;
+    for (const struct seccomp_filter *filter = cpu->task->seccomp.filter; filter; filter = filter->older) {
+        uint32_t one = bpf_run(filter->program, &data);
+        if ((int32_t)(one & SECCOMP_RET_ACTION_FULL) < (int32_t)(verdict & SECCOMP_RET_ACTION_FULL))
+            verdict = one;
+    }
+    return verdict;
+}
+
+/* The signal that a forbidden call gets. */
+static siginfo_t refusal(const struct cpu *cpu, uint32_t verdict)
+{
+    siginfo_t info = {
+        .si_signo = SIGSYS, .si_code = SYS_SECCOMP, .si_errno = (int)(verdict & SECCOMP_RET_DATA)};
+    info.si_call_addr = (void *)(uintptr_t)(cpu->pc + 4);
+    info.si_syscall = (int)cpu->x[8];
+    info.si_arch = AUDIT_ARCH_AARCH64;
+    return info;
+}
+
+static int64_t trap(struct cpu *cpu, uint32_t verdict)
+{
+    siginfo_t info = refusal(cpu, verdict);
+    if (!signal_hold(cpu))
+        return RESULT_RESTART;
+    cpu->pc += 4;
+    cpu->task->fault_address = cpu->task->fault_esr = 0;
+    signal_force(cpu, &info);
+    signal_release(cpu->task);
+    return RESULT_NONE;
+}
+
+/* The whole process ends by this signal, or only the thread if there are others. */
+static int64_t kill_process(struct cpu *cpu, siginfo_t info)
+{
+    while (!signal_hold(cpu))
+        cpu->stop = 0; /* no signal comes before this one */
+    signal_default(cpu->task, &info);
+    return RESULT_NONE;
+}
+
+static int64_t kill_thread(struct cpu *cpu, siginfo_t info)
+{
+    if (thread_is_last())
+        return kill_process(cpu, info);
+    cpu->stop = 0;
+    return sys_exit(cpu, (const uint64_t[6]){(uint64_t)info.si_signo});
+}
+
+static bool strict_allows(uint32_t number)
+{
+    return number == 63 || number == 64 || number == 93 ||
+           number == 139; /* read, write, exit, rt_sigreturn */
+}
+
+bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result)
+{
+    if (cpu->task->seccomp.mode == SECCOMP_MODE_STRICT) {
+        if (strict_allows((uint32_t)cpu->x[8]))
+            return false;
+        *result = kill_thread(cpu, (siginfo_t){.si_signo = SIGKILL});
+        return true;
+    }
+    uint32_t verdict = run_filters(cpu, args), data = verdict & SECCOMP_RET_DATA;
+    switch (verdict & SECCOMP_RET_ACTION_FULL) {
+    case SECCOMP_RET_ALLOW:
+    case SECCOMP_RET_LOG:
+        return false;
+    case SECCOMP_RET_ERRNO:
+        *result = -(int64_t)(data < 4095 ? data : 4095);
+        return true;
+    case SECCOMP_RET_TRAP:
+        *result = trap(cpu, verdict);
+        return true;
+    case SECCOMP_RET_TRACE: /* nobody traces, nobody listens */
+    case SECCOMP_RET_USER_NOTIF:
+        *result = -ENOSYS;
+        return true;
+    case SECCOMP_RET_KILL_THREAD:
+        *result = kill_thread(cpu, refusal(cpu, verdict));
+        return true;
+    default:
+        *result = kill_process(cpu, refusal(cpu, verdict));
+        return true;
+    }
+}
+
+/* ---- installing ---- */
+
+static bool may_install(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{0}};
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return true;
+    host_raw(SYS_capget, (uint64_t)&head, (uint64_t)caps, 0, 0);
+    return caps[0].effective >> CAP_SYS_ADMIN & 1;
+}
+
+static int read_filter(uint64_t addr, struct seccomp_filter **out)
+{
+    struct {
+        uint16_t length;
+        uint64_t program;
+    } given;
+    if (guest_copy_in(&given, addr, sizeof given))
+        return -EFAULT;
+    if (given.length == 0 || given.length > BPF_MAXINSNS)
+        return -EINVAL;
+    if (!may_install())
+        return -EACCES;
+    size_t bytes = given.length * sizeof(struct sock_filter);
+    struct seccomp_filter *filter = malloc(sizeof *filter + bytes);
+    if (!filter)
+        return -ENOMEM;
+    *filter = (struct seccomp_filter){.length = given.length};
+    int error = guest_copy_in(filter->program, given.program, bytes);
+    if (!error && !bpf_valid(filter->program, filter->length))
+        error = -EINVAL;
+    if (error) {
+        free(filter);
+        return error;
+    }
+    *out = filter;
+    return 0;
+}
+
+static bool descends_from(const struct seccomp_filter *filter, const struct seccomp_filter *ancestor)
+{
+    while (filter != ancestor && filter)
+        filter = filter->older;
+    return filter == ancestor;
+}
+
+/* TSYNC: every other thread must have come to its filters before this one went on. 0, or the tid of one that
+ * hasn't. */
+static int unsynchronised(const struct task *task)
+{
+    for (const struct task *other = threads; other; other = other->seccomp.next) {
+        bool fits = other->seccomp.mode == SECCOMP_MODE_DISABLED ||
+                    (other->seccomp.mode == SECCOMP_MODE_FILTER &&
+                     descends_from(task->seccomp.filter, other->seccomp.filter));
+        if (other != task && !fits)
+            return other->seccomp.tid;
+    }
+    return 0;
+}
+
+static void set_filter(struct task *task, struct seccomp_filter *filter)
+{
+    __atomic_store_n(&task->seccomp.filter, filter, __ATOMIC_RELEASE);
+    task->seccomp.mode = SECCOMP_MODE_FILTER;
+}
+
+static int64_t attach(struct task *task, struct seccomp_filter *filter, uint64_t flags)
+{
+    filter->older = task->seccomp.filter;
+    filter->total = filter->length + (filter->older ? filter->older->total + FILTER_COST : 0);
+    if (filter->total > TOTAL_MAX)
+        return -ENOMEM;
+    bool all = (flags & SECCOMP_FILTER_FLAG_TSYNC) && task->seccomp.listed;
+    int odd_one = all ? unsynchronised(task) : 0;
+    if (odd_one)
+        return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : odd_one;
+    set_filter(task, filter);
+    for (struct task *other = all ? threads : NULL; other; other = other->seccomp.next)
+        set_filter(other, filter);
+    return 0;
+}
+
+static int64_t install(struct task *task, uint64_t flags, uint64_t addr)
+{
+    struct seccomp_filter *filter;
+    if (flags & ~(uint64_t)KNOWN_FLAGS)
+        return -EINVAL;
+    int64_t result = read_filter(addr, &filter);
+    if (result)
+        return result;
+    pthread_mutex_lock(&lock);
+    result = task->seccomp.mode == SECCOMP_MODE_STRICT ? -EINVAL : attach(task, filter, flags);
+    pthread_mutex_unlock(&lock);
+    if (result)
+        free(filter);
+    return result;
+}
+
+static int64_t action_available(uint64_t flags, uint64_t addr)
+{
+    static const uint32_t actions[] = {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP,
+                                       SECCOMP_RET_ERRNO,        SECCOMP_RET_TRACE,       SECCOMP_RET_LOG,
+                                       SECCOMP_RET_ALLOW};
+    uint32_t action;
+    if (flags)
+        return -EINVAL;
+    if (guest_copy_in(&action, addr, sizeof action))
+        return -EFAULT;
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (actions[i] == action)
+            return 0;
+    }
+    return -EOPNOTSUPP;
+}
+
+int64_t seccomp_set_mode(struct cpu *cpu, uint64_t operation, uint64_t flags, uint64_t addr)
+{
+    struct task *task = cpu->task;
+    if (operation == SECCOMP_SET_MODE_FILTER)
+        return install(task, flags, addr);
+    if (flags || addr || task->seccomp.mode == SECCOMP_MODE_FILTER)
+        return -EINVAL;
+    task->seccomp.mode = SECCOMP_MODE_STRICT;
+    return 0;
+}
+
+int64_t sys_seccomp(struct cpu *cpu, const uint64_t args[6])
+{
+    switch ((uint32_t)args[0]) {
+    case SECCOMP_SET_MODE_STRICT:
+    case SECCOMP_SET_MODE_FILTER:
+        return seccomp_set_mode(cpu, (uint32_t)args[0], (uint32_t)args[1], args[2]);
+    case SECCOMP_GET_ACTION_AVAIL:
+        return action_available((uint32_t)args[1], args[2]);
+    default:
+        return -EINVAL;
+    }
+}
+
+/* ---- execve ---- */
+
+bool seccomp_filters(const struct task *task) { return task->seccomp.filter != NULL; }
+
+int seccomp_write(const struct task *task, int fd)
+{
+    for (const struct seccomp_filter *filter = task->seccomp.filter; filter; filter = filter->older) {
+        size_t bytes = filter->length * sizeof *filter->program;
+        if (write(fd, &filter->length, sizeof filter->length) != sizeof filter->length ||
+            write(fd, filter->program, bytes) != (ssize_t)bytes)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static struct seccomp_filter *read_filters(int fd, off_t at)
+{
+    size_t length;
+    if (pread(fd, &length, sizeof length, at) != sizeof length || length > BPF_MAXINSNS)
+        return NULL;
+    size_t bytes = length * sizeof(struct sock_filter);
+    struct seccomp_filter *filter = malloc(sizeof *filter + bytes);
+    if (!filter || pread(fd, filter->program, bytes, at + (off_t)sizeof length) != (ssize_t)bytes)
+        die(1, "the filters of system calls cannot be taken over");
+    filter->length = length;
+    filter->older = read_filters(fd, at + (off_t)(sizeof length + bytes));
+    filter->total = length + (filter->older ? filter->older->total + FILTER_COST : 0);
+    return filter;
+}
+
+void seccomp_init(struct task *task, int fd, size_t at)
+{
+    task->seccomp.tid = getpid();
+    task->seccomp.filter = fd >= 0 ? read_filters(fd, (off_t)at) : NULL;
+    if (task->seccomp.filter)
+        task->seccomp.mode = SECCOMP_MODE_FILTER;
+    add_thread(task);
+}

@@ -1,0 +1,166 @@
+// arm64-only
+// dynamic
+/* The vDSO: an ELF image with the functions that Linux/arm64 has, as fast and as right as the system calls. */
+#include <elf.h>
+#include <execinfo.h>
+#include <link.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "check.h"
+
+static const char *base;
+static const Elf64_Sym *symbols;
+static const char *names;
+static const uint32_t *hash;
+static const Elf64_Half *versions;
+
+static void read_dynamic(const Elf64_Dyn *dynamic)
+{
+    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+        const char *at = base + dynamic->d_un.d_ptr;
+        if (dynamic->d_tag == DT_SYMTAB)
+            symbols = (const void *)at;
+        if (dynamic->d_tag == DT_STRTAB)
+            names = at;
+        if (dynamic->d_tag == DT_HASH)
+            hash = (const void *)at;
+        if (dynamic->d_tag == DT_VERSYM)
+            versions = (const void *)at;
+    }
+}
+
+/* By way of the hash table, as loaders do. */
+static void *function(const char *name)
+{
+    uint32_t h = 0;
+    for (const char *at = name; *at; at++) {
+        h = (h << 4) + (unsigned char)*at;
+        h = (h ^ (h >> 24 & 0xf0)) & 0x0fffffff;
+    }
+    const uint32_t *chain = hash + 2 + hash[0];
+    for (uint32_t i = hash[2 + h % hash[0]]; i; i = chain[i])
+        if (!strcmp(names + symbols[i].st_name, name) && versions[i] == 2)
+            return (void *)(base + symbols[i].st_value);
+    return NULL;
+}
+
+static void image_is_whole(void)
+{
+    base = (const char *)getauxval(AT_SYSINFO_EHDR);
+    CHECK(base != NULL, 1);
+    const Elf64_Ehdr *header = (const void *)base;
+    CHECK(memcmp(header->e_ident, ELFMAG, 4), 0);
+    CHECK(header->e_machine, EM_AARCH64);
+    const Elf64_Phdr *segment = (const void *)(base + header->e_phoff);
+    int seen = 0;
+    for (int i = 0; i < header->e_phnum; i++) {
+        if (segment[i].p_type == PT_DYNAMIC)
+            read_dynamic((const void *)(base + segment[i].p_vaddr));
+        seen |= segment[i].p_type == PT_LOAD ? 1 : segment[i].p_type == PT_GNU_EH_FRAME ? 2 : 0;
+    }
+    CHECK(seen, 3);
+    CHECK(symbols && names && hash && versions, 1);
+    CHECK(function("__kernel_no_such_function") == NULL, 1);
+}
+
+static int64_t nanoseconds(const struct timespec *t) { return t->tv_sec * 1000000000ll + t->tv_nsec; }
+
+static void functions_answer(void)
+{
+    int (*gettime)(clockid_t, struct timespec *) = function("__kernel_clock_gettime");
+    int (*getres)(clockid_t, struct timespec *) = function("__kernel_clock_getres");
+    int (*gettod)(struct timeval *, struct timezone *) = function("__kernel_gettimeofday");
+    struct timespec before, between, after;
+    static const clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME, CLOCK_TAI,
+                                       CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID};
+    for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+        CHECK(syscall(SYS_clock_gettime, clocks[i], &before), 0);
+        CHECK(gettime(clocks[i], &between), 0);
+        CHECK(syscall(SYS_clock_gettime, clocks[i], &after), 0);
+        CHECK(nanoseconds(&before) <= nanoseconds(&between) && nanoseconds(&between) <= nanoseconds(&after), 1);
+    }
+    CHECK(gettime(77, &between), -EINVAL);
+    CHECK(getres(CLOCK_MONOTONIC_COARSE, &between), 0);
+    CHECK(syscall(SYS_clock_getres, CLOCK_MONOTONIC_COARSE, &after), 0);
+    CHECK(nanoseconds(&between), nanoseconds(&after));
+    CHECK(getres(CLOCK_REALTIME, NULL), 0);
+    struct timeval now;
+    struct timezone zone = {77, 77};
+    CHECK(gettod(&now, &zone), 0);
+    CHECK(labs(now.tv_sec - time(NULL)) <= 1 && zone.tz_minuteswest != 77, 1);
+    CHECK(gettod(NULL, NULL), 0);
+    CHECK_ERRNO(syscall(SYS_clock_gettime, CLOCK_REALTIME, 16), EFAULT);
+    CHECK_ERRNO(syscall(SYS_clock_gettime, 77, 16), EINVAL);
+    CHECK_ERRNO(syscall(SYS_clock_getres, CLOCK_REALTIME, 16), EFAULT);
+}
+
+static void maps_name_it(void)
+{
+    char line[512];
+    int seen = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps)) {
+        if (strstr(line, "[vdso]")) {
+            seen++;
+            CHECK(strtoul(line, NULL, 16), (long)base);
+            CHECK(strstr(line, " r-xp ") != NULL, 1);
+        }
+    }
+    fclose(maps);
+    CHECK(seen, 1);
+}
+
+/* A handler that is entered while the vDSO runs sees its caller. */
+static volatile int frames_seen, found_caller;
+static void *caller_start, *caller_end;
+
+static void walk(int signo, siginfo_t *info, void *context)
+{
+    void *frame[32];
+    uint64_t pc = ((ucontext_t *)context)->uc_mcontext.pc;
+    if (pc - (uint64_t)base >= 4096)
+        return;
+    int count = backtrace(frame, 32);
+    frames_seen++;
+    for (int i = 0; i < count; i++)
+        found_caller += frame[i] > caller_start && frame[i] < caller_end;
+}
+
+__attribute__((noinline)) static void call_clock(int (*gettime)(clockid_t, struct timespec *))
+{
+    struct timespec now;
+    for (int i = 0; i < 3000000 && frames_seen < 3; i++)
+        gettime(CLOCK_MONOTONIC, &now);
+    asm volatile("");
+}
+__attribute__((noinline)) static void after_call_clock(void) { asm volatile(""); }
+
+static void unwinders_pass_through_it(void)
+{
+    void *warm[2];
+    struct sigaction action = {.sa_sigaction = walk, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
+    backtrace(warm, 2);
+    caller_start = (void *)call_clock;
+    caller_end = (char *)call_clock + 512;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    call_clock(function("__kernel_clock_gettime"));
+    setitimer(ITIMER_REAL, &never, NULL);
+    CHECK(found_caller, frames_seen);
+}
+
+int main(void)
+{
+    image_is_whole();
+    functions_answer();
+    maps_name_it();
+    unwinders_pass_through_it();
+    return check_end();
+}
