@@ -122,10 +122,12 @@ VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
     end(cx, (struct ir_insn){.op = IR_branch, .esz = kind, .imm = (int64_t)target});
 }
 
+/* Code goes on behind a branch forward: it is left where the branch is taken. */
 VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 {
     append(cx, (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target});
-    branch(cx, cx->pc + 4, BRANCH_PLAIN);
+    if (target <= cx->pc)
+        branch(cx, cx->pc + 4, BRANCH_PLAIN);
 }
 
 VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)

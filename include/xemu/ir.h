@@ -95,7 +95,8 @@ extern ir_function *const ir_functions[IR_const];
 /* The reference evaluator: runs a block on cpu, as engine_run() does. */
 enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block);
 
-/* Lifts up to max_insns instructions from guest memory at pc, ending at the first branch. The fetch may fault
+/* Lifts up to max_insns instructions of one page from guest memory at pc, ending at the first branch that isn't
+ * conditional and forward. The fetch may fault
  * (fault.h). */
 void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns);
 
