@@ -202,12 +202,22 @@ unsigned result_reg_from(struct lower *l, unsigned v)
     return (unsigned)own;
 }
 
-/* Values that end here free their registers. */
+/* A value that ends here frees its register. */
+static void end_in(struct lower *l, unsigned reg)
+{
+    int v = l->in_reg[reg];
+    if (v != NONE && l->w[v].last <= l->now && v != (int)l->now)
+        release_reg(l, reg);
+}
+
 void end_operation(struct lower *l)
 {
-    for (unsigned reg = 0; reg < HOST_REGS; reg++)
-        if (l->in_reg[reg] != NONE && l->w[l->in_reg[reg]].last <= l->now && l->in_reg[reg] != (int)l->now)
-            release_reg(l, reg);
+    if (!l->busy) /* it made no code */
+        return;
+    for (unsigned i = 0; i < TEMPS; i++)
+        end_in(l, temps[i]);
+    for (unsigned i = 0; i < host.xmm_temps; i++)
+        end_in(l, XMM + host.xmm_temp[i]);
     l->busy = 0;
 }
 
