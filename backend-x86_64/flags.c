@@ -85,9 +85,9 @@ static int origin_cc(enum ir_op origin, unsigned cond)
     return cc == NONE ? NONE : cc ^ (int)(cond & 1);
 }
 
-bool is_condition_of(enum ir_op flags, unsigned cond)
+bool is_condition_of(const struct ir_insn *flags, unsigned cond)
 {
-    return flags == IR_fcmp || (has_origin(flags) && origin_cc(flags, cond) != NONE);
+    return (flags->op == IR_fcmp && flags->esz >= 2) || (has_origin(flags->op) && origin_cc(flags->op, cond) != NONE);
 }
 
 /* Tests a packed value; returns the host's condition that holds if cond does. */

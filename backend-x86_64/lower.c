@@ -25,7 +25,7 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
         return user->op == IR_branch_if || (user->op == IR_select && index == 2) || user->op == IR_is_zero ||
                user->op == IR_is_nonzero;
     if (is_flags(insn->op))
-        return user->op == IR_cond && is_condition_of(insn->op, (unsigned)user->imm);
+        return user->op == IR_cond && is_condition_of(insn, (unsigned)user->imm);
     if (insn->op == IR_and)
         return l->w[v].folded && user->op == IR_nzcv_logic && user->w == insn->w;
     if (insn->op == IR_fneg)

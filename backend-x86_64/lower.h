@@ -153,7 +153,7 @@ void note_fault_site(struct lower *l);
 
 /* flags.c: sets EFLAGS for a truth value; returns the condition that holds if it is 1. */
 enum x86_cc emit_truth(struct lower *l, unsigned v);
-bool is_condition_of(enum ir_op flags, unsigned cond); /* whether EFLAGS can tell it */
+bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
 unsigned packed_flags(struct lower *l, unsigned v);
 unsigned unpacked_flags(struct lower *l, unsigned v);

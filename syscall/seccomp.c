@@ -259,7 +259,7 @@ static int64_t attach(struct task *task, struct seccomp_filter *filter, uint64_t
 
 static int64_t install(struct task *task, uint64_t flags, uint64_t addr)
 {
-    struct seccomp_filter *filter;
+    struct seccomp_filter *filter = NULL;
     if (flags & ~(uint64_t)KNOWN_FLAGS)
         return -EINVAL;
     int64_t result = read_filter(addr, &filter);

@@ -7,6 +7,7 @@
  *   vectors make FILE... -- COMMAND...             completes lines without an "=>" by what COMMAND computes
  *   vectors check FILE... -- COMMAND...            says where COMMAND computes something else
  *   vectors coverage FILE...                       says which implemented rows no vector has
+ *   vectors document FILE... [-- LOWERED]          all rows as a Markdown table: isa.md
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
  *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
  *
@@ -239,6 +240,80 @@ static int coverage(void)
     return missing != 0;
 }
 
+/* --- isa.md -------------------------------------------------------------------------------------- */
+
+/* How the back end runs each row, where it said so: LOWERED has lines `ROW how`. */
+static char *lowered[A64_OP_COUNT];
+
+static void read_lowered(const char *path)
+{
+    char name[32], how[32];
+    FILE *f = fopen(path, "r");
+    if (!f)
+        die("%s: %s", path, strerror(errno));
+    while (fscanf(f, "%31s %31s", name, how) == 2) {
+        int op = find_row(name);
+        if (op < 0)
+            die("%s: there is no row %s", path, name);
+        lowered[op] = need(strdup(how));
+    }
+    fclose(f);
+}
+
+/* The fixed bits, from bit 31 down, in groups of four; a dot is any value. */
+static void print_pattern(unsigned op)
+{
+    for (int bit = 31; bit >= 0; bit--) {
+        bool fixed = rows[op].mask >> bit & 1;
+        putchar(!fixed ? '.' : '0' + (rows[op].value >> bit & 1));
+        if (bit && !(bit & 3))
+            putchar(' ');
+    }
+}
+
+static const char *state_of(unsigned op)
+{
+    if (rows[op].todo)
+        return "not yet";
+    if (!implemented(op))
+        return "undefined";
+    return lowered[op] ? lowered[op] : "yes";
+}
+
+static int document(const char *lowered_path)
+{
+    static unsigned counts[A64_OP_COUNT];
+    unsigned done = 0, undefined = 0, todo = 0;
+    if (lowered_path)
+        read_lowered(lowered_path);
+    for (size_t i = 0; i < vector_count; i++) {
+        static bool counted[A64_OP_COUNT];
+        memset(counted, 0, sizeof counted);
+        for (uint32_t w = 0; w < vectors[i].request.count; w++) {
+            struct a64_insn in;
+            a64_decode(vectors[i].request.words[w], MACHINE_CODE, &in);
+            counts[in.op] += !counted[in.op];
+            counted[in.op] = true;
+        }
+    }
+    for (unsigned op = 1; op < A64_OP_COUNT; op++) {
+        done += implemented(op);
+        todo += rows[op].todo;
+        undefined += !rows[op].todo && !implemented(op);
+    }
+    printf("# The instruction set\n\nMade by `make docs` from `frontend-arm64/a64.isa`. %u encodings are executed; %u are always undefined for\n"
+           "a program, as they are the operating system's or belong to a feature that xemu does not have; %u are still to be\n"
+           "done. The last column counts the vectors whose expected values come from elsewhere than xemu.\n\n"
+           "| row | fixed bits | feature | executed | vectors |\n|---|---|---|---|---|\n",
+           done, undefined, todo);
+    for (unsigned op = 1; op < A64_OP_COUNT; op++) {
+        printf("| %s | `", rows[op].name);
+        print_pattern(op);
+        printf("` | %s | %s | %u |\n", rows[op].feature, state_of(op), counts[op]);
+    }
+    return 0;
+}
+
 /* The index of the next "--" from argv[i] on, or argc; argv[] ends there. */
 static int find_dashes(int argc, char **argv, int i)
 {
@@ -271,6 +346,8 @@ int main(int argc, char **argv)
         read_file(argv[i]);
     if (!strcmp(mode, "coverage"))
         return coverage();
+    if (!strcmp(mode, "document"))
+        return document(command ? command[0] : NULL);
     if (!strcmp(mode, "check") && command)
         return check(command);
     if (!strcmp(mode, "make") && command)

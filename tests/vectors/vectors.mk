@@ -14,6 +14,13 @@ $(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0x10020000,--defsym=code=0x10010800 -o $@ $<
 guest-programs: $(MACHINE)
 
+# LOWERED: a file with lines `ROW how`, if the back end has said how it runs each row.
+docs: build/docs/isa.md
+.PHONY: build/docs/isa.md
+build/docs/isa.md: $B/tools/vectors
+	@mkdir -p $(@D)
+	$(call QUIET,DOC)$< document tests/vectors/*.vec $(if $(LOWERED),-- $(LOWERED)) >$@
+
 .PHONY: vectors streams
 vectors: $B/tools/vectors $(MACHINE) ## make vectors for new rows of a64.isa, and complete lines without "=>"
 	$< propose tests/vectors
