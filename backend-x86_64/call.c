@@ -106,10 +106,21 @@ static void emit_mask_invalid(struct lower *l, bool masked)
     emit_mxcsr(&l->e, 2, csr);
 }
 
+void emit_count(struct lower *l, unsigned which, int32_t n)
+{
+    if (!l->buffer->counts)
+        return;
+    emit_mov_imm(&l->e, RSI, (uint64_t)&l->buffer->counts[which]);
+    emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RSI, 0));
+    emit_rm(&l->e, X86_LEA, 64, RAX, x86_at(RAX, n));
+    emit_rm(&l->e, X86_STORE, 64, RAX, x86_at(RSI, 0));
+}
+
 static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t pc)
 {
     emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
     emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+    emit_count(l, 1u + insn->op, 1);
     if (may_fault_in_function(insn->op)) {
         emit_mov_imm(&l->e, RAX, pc);
         emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(pc));

@@ -223,6 +223,10 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->busy = 0;
     l->pc = block->pc;
     analyse(l);
+    int32_t guest_insns = 0;
+    for (unsigned i = 0; i < block->count; i++)
+        guest_insns += block->insns[i].op == IR_mark;
+    emit_count(l, 0, guest_insns);
     for (l->now = 0; l->now < block->count; l->now++) {
         if (needs_code(l, l->now))
             lower_insn(l, insn_at(l, l->now));

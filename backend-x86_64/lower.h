@@ -187,6 +187,7 @@ void call_function(struct lower *l, const struct ir_insn *insn);
 struct cold *new_cold(struct lower *l, const struct ir_insn *insn);
 void emit_cold(struct lower *l, const struct cold *cold);
 const uint8_t *emit_call_stub(struct emit *e);
+void emit_count(struct lower *l, unsigned which, int32_t n); /* of code_buffer.counts; changes RAX and RSI */
 void emit_load_state(struct emit *e);
 void emit_save_state(struct emit *e);
 

@@ -208,9 +208,10 @@ static const char *set_flag(void *member, const char *value)
 
 static const char *set_stats(void *member, const char *value)
 {
-    bool json = value && strcmp(value, "json") == 0;
-    if (value && !json && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
-        return "should be text or json";
+    bool json = value && strcmp(value, "json") == 0, calls = value && strcmp(value, "calls") == 0;
+    if (value && !json && !calls && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
+        return "should be text, json or calls";
+    options.counts_calls = calls;
     *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
     return NULL;
 }

@@ -102,6 +102,7 @@ struct code_cache {
     ptrdiff_t to_execute;        /* from the write view to the execute view */
     jit_entry *entry;
     struct code_buffer stubs;    /* where they are */
+    uint64_t counts[1 + IR_OP_COUNT]; /* as code_buffer.counts */
     struct code_link *links;
     struct arena arenas[MAX_ARENAS];
     unsigned arena_count, current;

@@ -32,6 +32,27 @@ static void write_text(char *text, const uint64_t *values)
         n += (size_t)snprintf(text + n, TEXT_SIZE - n, "%14lu  %s\n", values[i], rows[i].text);
 }
 
+/* The operations that compiled code called most often. */
+static void report_calls(void)
+{
+    enum { SHOWN = 10 };
+    uint64_t instructions = cache.counts[0], calls = 0;
+    for (unsigned op = 0; op < IR_OP_COUNT; op++)
+        calls += cache.counts[1 + op];
+    log_printf("%14lu  guest instructions in blocks that ran compiled\n%14lu  calls of functions for them (%.3f %%)\n",
+               instructions, calls, instructions ? 100.0 * (double)calls / (double)instructions : 0);
+    for (unsigned shown = 0; shown < SHOWN; shown++) {
+        unsigned most = 0;
+        for (unsigned op = 1; op < IR_OP_COUNT; op++)
+            if (cache.counts[1 + op] > cache.counts[1 + most])
+                most = op;
+        if (!cache.counts[1 + most])
+            break;
+        log_printf("%14lu    %s\n", cache.counts[1 + most], ir_ops[most].name);
+        cache.counts[1 + most] = 0;
+    }
+}
+
 static void write_json(char *text, const uint64_t *values)
 {
     size_t n = 0;
@@ -52,4 +73,6 @@ void jit_report(void)
     pthread_mutex_unlock(&cache.lock);
     (options.stats == STATS_JSON ? write_json : write_text)(text, (const uint64_t *)&sum);
     log_printf("%s", text);
+    if (options.counts_calls)
+        report_calls();
 }

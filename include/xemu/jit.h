@@ -82,6 +82,9 @@ struct code_buffer {
     unsigned site_count, site_capacity;
     struct code_link *links;
     unsigned link_count, link_capacity; /* link 0 is none */
+    /* What the code counts as it runs, or null: [0] guest instructions, [1 + op] calls of the operation's function.
+     * Threads count without locks, so that a few may be lost. */
+    uint64_t *counts;
     /* Made by backend_stubs(). */
     const uint8_t *exit;         /* leaves with struct jit_exit in RAX and RCX */
     const uint8_t *exit_link;    /* the same for EXIT_BRANCH */

@@ -5,15 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void check(const char *before, const char *after)
+static struct ir_block block;
+
+/* The block stands at pc. */
+static void check_at(uint64_t pc, void (*pass)(struct ir_block *), const char *before, const char *after)
 {
-    static struct ir_block block;
     char error[100], *text = NULL;
     size_t size;
     unsigned where;
 
     cr_assert_eq(ir_parse(&block, before, error, sizeof error), 0, "%s", error);
-    pass_forward(&block);
+    block.pc = block.read_start = block.read_end = pc;
+    pass(&block);
     cr_assert_null(ir_verify(&block, &where));
     FILE *out = open_memstream(&text, &size);
     ir_print(out, &block);
@@ -21,6 +24,8 @@ static void check(const char *before, const char *after)
     cr_assert_str_eq(text, after);
     free(text);
 }
+
+static void check(const char *before, const char *after) { check_at(0, pass_forward, before, after); }
 
 Test(pass_forward, a_register_that_was_written_is_not_read_again)
 {
@@ -42,4 +47,90 @@ Test(pass_forward, flags_put_as_a_number_are_read_back)
     const char *text = "%0 = get_nzcv #0x0\nput_x %0, #0x2\n%2 = get_x #0x2\n%3 = get_x #0x5\nstore %3, %2, #0x3\n"
                        "branch #0x1000\n";
     check(text, text);
+}
+
+Test(pass_fold, operations_of_constants_are_constants)
+{
+    check_at(0, pass_fold, "%0 = const #0x5\n%1 = const #0x7\n%2 = add.64 %0, %1\nput_x %2, #0x3\nbranch #0x1000\n",
+             "%0 = const #0x5\n%1 = const #0x7\n%2 = const #0xc\nput_x %2, #0x3\nbranch #0x1000\n");
+}
+
+Test(pass_fold, sums_of_32_bits_wrap)
+{
+    check_at(0, pass_fold,
+             "%0 = const #0xffffffff\n%1 = const #0x2\n%2 = add.32 %0, %1\nput_x %2, #0x3\nbranch #0x1000\n",
+             "%0 = const #0xffffffff\n%1 = const #0x2\n%2 = const #0x1\nput_x %2, #0x3\nbranch #0x1000\n");
+}
+
+Test(pass_fold, a_constant_added_twice_is_added_once)
+{
+    check_at(0, pass_fold,
+             "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\nput_x %2, #0x1\n%4 = const #0x8\n"
+             "%5 = add.64 %2, %4\nput_x %5, #0x2\nbranch #0x1000\n",
+             "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\nput_x %2, #0x1\n%4 = const #0x10\n"
+             "%5 = add.64 %0, %4\nput_x %5, #0x2\nbranch #0x1000\n");
+}
+
+Test(pass_fold, a_constant_that_others_need_stays)
+{
+    const char *text = "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\n%3 = const #0x8\n"
+                       "%4 = add.64 %2, %3\nput_x %4, #0x2\nput_x %3, #0x3\nbranch #0x1000\n";
+    check_at(0, pass_fold, text, text);
+}
+
+Test(pass_fold, an_operation_of_32_bits_reads_past_a_zero_extension_and_needs_none_behind)
+{
+    check_at(0, pass_fold,
+             "%0 = get_x #0x1\n%1 = zext32.64 %0\n%2 = get_x #0x2\n%3 = add.32 %1, %2\n%4 = zext32.64 %3\n"
+             "put_x %4, #0x3\nbranch #0x1000\n",
+             "%0 = get_x #0x1\n%1 = zext32.64 %0\n%2 = get_x #0x2\n%3 = add.32 %0, %2\n%4 = zext32.64 %3\n"
+             "put_x %3, #0x3\nbranch #0x1000\n");
+}
+
+Test(pass_fold, an_operation_of_64_bits_needs_the_zero_extension)
+{
+    const char *text = "%0 = get_x #0x1\n%1 = zext32.64 %0\n%2 = get_x #0x2\n%3 = add.64 %1, %2\nput_x %3, #0x3\n"
+                       "branch #0x1000\n";
+    check_at(0, pass_fold, text, text);
+}
+
+/* Code behind the block: pass_flags reads it in the block's page. */
+enum { CMP_X0_0 = 0xf100001f, B_EQ_TO_NEXT_BUT_ONE = 0x54000040, NOP = 0xd503201f, RET = 0xd65f03c0 };
+static uint32_t ahead[1024] __attribute__((aligned(4096)));
+
+/* Flags put before the block branches to code that begins with these two words: whether the pass drops them. */
+static bool drops_flags(const char *between, uint32_t first, uint32_t second)
+{
+    char text[400], error[100];
+    ahead[16] = first, ahead[17] = second, ahead[18] = RET, ahead[19] = RET;
+    snprintf(text, sizeof text,
+             "%%0 = get_x #0x1\n%%1 = get_x #0x2\n%%2 = nzcv_sub.64 %%0, %%1\nput_nzcv %%2, #0x0\n%sbranch #0x%lx\n",
+             between, (unsigned long)&ahead[16]);
+    cr_assert_eq(ir_parse(&block, text, error, sizeof error), 0, "%s", error);
+    block.pc = block.read_start = (uint64_t)ahead;
+    block.read_end = block.pc + 4;
+    pass_flags(&block);
+    cr_assert_null(ir_verify(&block, &(unsigned){0}));
+    return block.insns[3].op != IR_put_nzcv;
+}
+
+Test(pass_flags, flags_that_the_code_ahead_overwrites_are_not_written)
+{
+    cr_assert(drops_flags("", CMP_X0_0, RET));
+    cr_assert(drops_flags("", NOP, CMP_X0_0));
+    cr_assert_geq(block.read_end, (uint64_t)&ahead[18], "what was read is noted");
+}
+
+Test(pass_flags, flags_that_may_be_read_ahead_are_written)
+{
+    cr_assert_not(drops_flags("", B_EQ_TO_NEXT_BUT_ONE, CMP_X0_0));
+    cr_assert_not(drops_flags("", NOP, RET));
+}
+
+Test(pass_flags, flags_overwritten_in_the_block_are_written_where_an_access_between_may_fault)
+{
+    const char *overwrites = "%4 = nzcv_sub.64 %1, %0\nput_nzcv %4, #0x0\n";
+    const char *loads_first = "%4 = load %0, #0x3\n%5 = nzcv_sub.64 %1, %0\nput_nzcv %5, #0x0\n";
+    cr_assert(drops_flags(overwrites, RET, RET));
+    cr_assert_not(drops_flags(loads_first, RET, RET));
 }
