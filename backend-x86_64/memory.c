@@ -113,6 +113,18 @@ static void lower_store_vec(struct lower *l, const struct ir_insn *insn)
     }
 }
 
+/* DC ZVA: 64 bytes of one page, so that the first store faults or none. */
+static void lower_zero_block(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned address = use(l, insn->arg[0]), block = take_temp(l), zero = take_xmm(l);
+    emit_rr(&l->e, X86_MOV, 64, block, address);
+    emit_ri(&l->e, X86_AND, 64, block, -ZVA_BYTES);
+    emit_v(l, V_PXOR, zero, zero, zero);
+    note_fault_site(l);
+    for (int at = 0; at < ZVA_BYTES; at += 16)
+        emit_v_rm(&l->e, V_STOREUPS, zero, VEX_NONE, x86_at(block, at));
+}
+
 /* --- guest registers ---------------------------------------------------------------------------------- */
 
 static void lower_put_x(struct lower *l, const struct ir_insn *insn)
@@ -192,6 +204,9 @@ bool lower_memory(struct lower *l, const struct ir_insn *insn)
         return true;
     case IR_store:
         lower_store(l, insn);
+        return true;
+    case IR_zero_block:
+        lower_zero_block(l, insn);
         return true;
     case IR_load_vec:
         lower_load_vec(l, insn);
