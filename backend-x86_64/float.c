@@ -110,15 +110,13 @@ static bool lower_arithmetic(struct lower *l, const struct ir_insn *insn, struct
         return true;
     }
     unsigned reg = result_xmm(l);
-    if (host.level < HOST_V3 && reg == b && reg != a) { /* no copy over b before the instruction that may trap */
-        unsigned t = take_xmm(l);
-        move_xmm(l, t, b);
-        b = t;
-    }
+    /* The instruction that may trap finds every guest register as it was: the result's may be an operand's, too. */
+    unsigned to = host.level < HOST_V3 && reg != a ? take_xmm(l) : reg;
     if (host.level < HOST_V3)
-        move_xmm(l, reg, a);
+        move_xmm(l, to, a);
     note_fault_site(l);
-    emit_v_rr(&l->e, op_of(insn, row), reg, host.level < HOST_V3 ? reg : a, b);
+    emit_v_rr(&l->e, op_of(insn, row), to, host.level < HOST_V3 ? to : a, b);
+    move_xmm(l, reg, to);
     finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
     return true;
 }
