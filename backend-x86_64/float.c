@@ -150,7 +150,7 @@ bool is_negation_of_factor(const struct lower *l, const struct ir_insn *user, un
 {
     const struct ir_insn *insn = insn_at(l, user->arg[index]);
     return user->op == IR_fmuladd && index < 2 && insn->op == IR_fneg && insn->esz == user->esz &&
-           insn->lanes == user->lanes && host.level >= HOST_V3 && is_shape(user) && !l->plain;
+           insn->lanes == user->lanes && host.level >= HOST_V3 && is_shape(user) && !l->plain && !l->careful;
 }
 
 /* The sum is the first operand of the 231 forms, as in ARM's order of NaNs. With a quiet NaN as addend ARM raises
@@ -559,7 +559,7 @@ bool lower_float(struct lower *l, const struct ir_insn *insn)
     if (insn->op == IR_fneg || insn->op == IR_fabs)
         return lower_sign(l, insn);
     bool depends = ir_ops[insn->op].flags & IR_SHAPE && !(ir_ops[insn->op].flags & IR_PURE);
-    if (!depends)
+    if (!depends || (l->careful && jit_traps_often(l->pc)))
         return false;
     check_fpcr(l);
     return lower_operation(l, insn);

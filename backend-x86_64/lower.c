@@ -24,6 +24,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
     if (is_truth(insn->op))
         return user->op == IR_branch_if || (user->op == IR_select && index == 2) || user->op == IR_is_zero ||
                user->op == IR_is_nonzero;
+    if (insn->op == IR_fcmp && (l->plain || l->careful)) /* a function compares */
+        return false;
     if (is_flags(insn->op))
         return user->op == IR_cond && is_condition_of(insn, (unsigned)user->imm);
     if (insn->op == IR_and)
@@ -207,6 +209,14 @@ static void emit_fp_exits(struct lower *l)
     }
 }
 
+static bool has_traps(const struct ir_block *block)
+{
+    for (unsigned i = 0; i < block->count; i++)
+        if (block->insns[i].op == IR_mark && jit_traps_often((uint64_t)block->insns[i].imm))
+            return true;
+    return false;
+}
+
 static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain)
 {
     l->e = (struct emit){.at = buffer->at, .end = buffer->end, .level = (uint8_t)host.level};
@@ -214,6 +224,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->block = block;
     l->failed = false;
     l->plain = plain;
+    l->careful = has_traps(block);
     l->cold_count = l->fp_exit_count = l->exit_count = l->literal_count = 0;
     l->fp_checked = false;
     l->flags_of = MAX_VALUES;

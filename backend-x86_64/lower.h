@@ -84,6 +84,7 @@ struct lower {
     unsigned flags_at;         /* if so many instructions have written them */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
     bool fp_checked;           /* this block has found FPCR to be as SSE does it */
+    bool careful;              /* an instruction of the block traps often: its numbers are left to functions */
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
     struct fp_exit fp_exits[8];
     unsigned fp_exit_count;

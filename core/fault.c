@@ -27,7 +27,7 @@ bool fault_recover(int signo, const siginfo_t *info, void *context)
         .addr = (uint64_t)info->si_addr,
         .write = regs[REG_ERR] & PF_WRITE,
     };
-    if (jit_recover(cpu, context, info->si_code == SI_KERNEL || signo == SIGFPE))
+    if (jit_recover(cpu, signo, context, info->si_code == SI_KERNEL || signo == SIGFPE))
         return true;
     if (signo == SIGFPE)
         return false;

@@ -57,8 +57,9 @@ struct jit_block {
     STAT(invalidations, "changes of code that may have been compiled")          \
     STAT(blocks_invalidated, "blocks that such changes reached")                \
     STAT(arenas_flushed, "parts of the cache flushed to make room")             \
-    STAT(faults, "faults of guest accesses in compiled code")                   \
-    STAT(faults_repaired, "accesses that were repeated without their tags")     \
+    STAT(faults, "faults in compiled code")                                     \
+    STAT(faults_repaired, "instructions that were repeated by functions")       \
+    STAT(traps, "of them for invalid floating-point operations")                \
     STAT(stack_restarts, "stacks of return points that were full")
 
 struct stats {
@@ -86,6 +87,7 @@ struct jit {
     struct cpu *cpu;
     _Atomic bool reading;        /* looks for code, or runs it */
     _Atomic uint64_t epoch;      /* that its last safe point saw */
+    bool trapped;                /* the last fault was an invalid floating-point operation */
     bool in_code;                /* compiled code, or a function that it called, is on the stack */
     _Atomic uint64_t lifting;    /* page of the block that it reads from guest memory, or NO_PC */
     bool lift_is_stale;          /* the page has changed meanwhile */

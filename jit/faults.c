@@ -1,6 +1,7 @@
 /* Faults of compiled code: accesses to guest memory, and the stack of return points when it is full. */
 #include "cache.h"
 
+#include <signal.h>
 #include <ucontext.h>
 
 /* In the execute view; null where the address is none of an access to guest memory. */
@@ -33,7 +34,7 @@ static bool restart_stack(struct jit *jit, greg_t *regs)
     return true;
 }
 
-bool jit_recover(struct cpu *cpu, void *context, bool repeat)
+bool jit_recover(struct cpu *cpu, int signo, void *context, bool repeat)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct jit *jit = cpu->jit;
@@ -45,6 +46,7 @@ bool jit_recover(struct cpu *cpu, void *context, bool repeat)
     if (!site)
         return false;
     jit->stats.faults++;
+    jit->trapped = signo == SIGFPE;
     cpu->pc = site->pc;
     ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr &= ~(uint32_t)MXCSR_IE; /* the functions will tell */
     regs[REG_RIP] = (greg_t)cache_executable(cache.stubs.exit);

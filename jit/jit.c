@@ -158,6 +158,33 @@ static void arm_traps(struct cpu *cpu)
     _mm_setcsr(csr & ~(uint32_t)(MXCSR_IE | MXCSR_IM));
 }
 
+/* How often the instruction at a pc has trapped, up to OFTEN. Instructions may share a count, and threads may lose
+ * some: what depends on it is speed only. */
+enum { TRAP_ENTRIES = 1 << 12, OFTEN = 16 };
+static _Atomic uint8_t traps[TRAP_ENTRIES];
+
+static _Atomic uint8_t *traps_of(uint64_t pc) { return &traps[(pc >> 2) & (TRAP_ENTRIES - 1)]; }
+
+bool jit_traps_often(uint64_t pc) { return atomic_load_explicit(traps_of(pc), memory_order_relaxed) >= OFTEN; }
+
+static void count_trap(struct jit *jit, uint64_t pc)
+{
+    jit->trapped = false;
+    jit->stats.traps++;
+    if (!jit_traps_often(pc) && atomic_fetch_add_explicit(traps_of(pc), 1, memory_order_relaxed) + 1 == OFTEN)
+        jit_invalidate(pc, pc + 4); /* and compiled anew with functions */
+}
+
+/* Does what compiled code could not: one instruction; or all of the block where FPCR asks for what the host's unit does
+ * not do, which will go on. */
+static enum exit_reason repeat(struct cpu *cpu)
+{
+    cpu->jit->stats.faults_repaired++;
+    if (cpu->jit->trapped)
+        count_trap(cpu->jit, cpu->pc);
+    return cpu->fp_host ? repeat_instruction(cpu) : interp_block(cpu);
+}
+
 /* After compiled code, also when a function that it called left by the recovery point. */
 static void leave_code(struct cpu *cpu)
 {
@@ -228,10 +255,8 @@ static enum exit_reason run_blocks(struct cpu *cpu)
         }
         from_code = block;
         link = left.link;
-        if (left.reason == JIT_REPEAT) {
-            jit->stats.faults_repaired++;
-            left.reason = repeat_instruction(cpu);
-        }
+        if (left.reason == JIT_REPEAT)
+            left.reason = repeat(cpu);
         if (left.reason == EXIT_UNDEFINED)
             cpu->exit_word = (uint32_t)mem_load(cpu->pc, 2);
         if (left.reason != EXIT_BRANCH)

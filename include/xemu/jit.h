@@ -13,11 +13,11 @@ enum exit_reason jit_run(struct cpu *cpu);
 /* Frees what a thread that ends has of its own. */
 void jit_free(struct cpu *cpu);
 
-/* For the signal handler: when *ucontext was interrupted in an access to guest memory by compiled code, makes it
+/* For the handler of signo: when *ucontext was interrupted in an access to guest memory by compiled code, makes it
  * go on at the exit, with cpu->pc at the guest's instruction, and returns true. cpu->fault is filled already.
  * repeat: what the host refuses the guest may do, the use of a tagged pointer or an invalid floating-point operation:
  * the instruction is done by its functions. */
-bool jit_recover(struct cpu *cpu, void *ucontext, bool repeat);
+bool jit_recover(struct cpu *cpu, int signo, void *ucontext, bool repeat);
 
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
@@ -55,6 +55,10 @@ enum { JIT_REPEAT = 100 };
 unsigned backend_best_level(void);
 /* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used; 0: all. */
 void backend_init(unsigned level);
+/* Whether the numbers of the instruction at pc are left to functions: its operations were invalid so often that traps
+ * cost more. */
+bool jit_traps_often(uint64_t pc);
+
 /* Whether the guest looks at FPSR: then results that the host and ARM take for tiny at different points, before or after
  * rounding, are computed by functions, so that Underflow is right, too. Set once, before code is compiled anew. */
 extern _Atomic bool backend_exact_underflow;
