@@ -419,6 +419,14 @@ void emit_v_shift(struct emit *e, unsigned esz, unsigned digit, unsigned dst, un
     byte(e, count);
 }
 
+void emit_sha(struct emit *e, enum x86_sha op, unsigned reg, unsigned rm)
+{
+    rex_if_needed(e, rex_of(32, reg, NO_REG, rm));
+    emit_bytes(e, 2, 0x380f);
+    byte(e, op);
+    modrm(e, 3, reg, rm);
+}
+
 void emit_mxcsr(struct emit *e, unsigned digit, struct x86_mem mem)
 {
     rex_if_needed(e, rex_of(32, 0, mem.index, mem.base));

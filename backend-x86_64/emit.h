@@ -101,6 +101,9 @@ void emit_v_wide_rr(struct emit *e, enum x86_vop op, bool wide, unsigned reg, un
 /* Shifts of lanes by an immediate: esz 1 to 3, digit 2 right, 4 arithmetic right (of quadwords on level 4 only),
  * 6 left; and of the whole register by bytes: esz 3, digit 3 right, 7 left. On level 2 src must be dst. */
 void emit_v_shift(struct emit *e, unsigned esz, unsigned digit, unsigned dst, unsigned src, unsigned count);
+/* The SHA extensions, in legacy encoding: registers XMM0 to XMM15. SHA256RNDS2 has the round's words in XMM0. */
+enum x86_sha { SHA256RNDS2 = 0xcb, SHA256MSG1, SHA256MSG2 };
+void emit_sha(struct emit *e, enum x86_sha op, unsigned reg, unsigned rm);
 /* LDMXCSR 2, STMXCSR 3. */
 void emit_mxcsr(struct emit *e, unsigned digit, struct x86_mem mem);
 

@@ -3,6 +3,7 @@
 
 #include <xemu/jit.h>
 
+#include <cpuid.h>
 #include <string.h>
 
 /* Arguments and results, callee-saved registers, SP: what compiled programs use most. */
@@ -44,6 +45,13 @@ static enum host_level best_level(void)
 
 /* AES and PCLMUL belong to no level. The machines of level 3 have them, some of level 2 have: with level 2 as the
  * limit neither is used. */
+/* Leaf 7, EBX bit 29. */
+static bool has_sha(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
+}
+
 void host_init(enum host_level limit)
 {
     enum host_level best = best_level();
@@ -54,6 +62,7 @@ void host_init(enum host_level limit)
     host.pclmul = extras && __builtin_cpu_supports("pclmul");
     host.gfni = host.level >= HOST_V4 && __builtin_cpu_supports("gfni");
     host.bitalg = host.level >= HOST_V4 && __builtin_cpu_supports("avx512bitalg");
+    host.sha = host.level >= HOST_V3 && has_sha();
     pin_vectors();
 }
 
