@@ -1,6 +1,8 @@
 /* Flags and truth values. */
 #include "lower.h"
 
+#include <string.h>
+
 enum { PACKED_N = 0x8000, PACKED_Z = 0x4000, PACKED_C = 0x100, PACKED_V = 1 };
 
 static bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
@@ -238,20 +240,63 @@ static void lower_nzcv(struct lower *l, const struct ir_insn *insn)
     take_fixed(l, RAX);
     emit_origin(l, l->now);
     capture(l, insn->op == IR_nzcv_sub);
+    if (insn->op == IR_nzcv_add) { /* CF is ARM's carry */
+        l->flags_of = l->now;
+        l->flags_at = l->e.flags_written;
+    }
+}
+
+/* CF is the carry of operand c, a truth value or, folded, the C of a flags' value. */
+static void emit_carry(struct lower *l, unsigned c)
+{
+    unsigned flags = insn_at(l, c)->arg[0];
+    enum ir_op op = insn_at(l, flags)->op;
+    bool there = (op == IR_nzcv_add || op == IR_nzcv_adc) && l->flags_of == flags && l->flags_at == l->e.flags_written;
+    if (!l->w[c].folded)
+        emit_bt_imm(&l->e, 32, use(l, c), 0);
+    else if (!there)
+        emit_bt_imm(&l->e, 32, use(l, flags), 8);
+}
+
+/* The sum of the same operands that is computed behind the flags: both are one ADC. */
+static int sum_behind(const struct lower *l)
+{
+    const struct ir_insn *insn = insn_at(l, l->now);
+    for (unsigned v = l->now + 1; v < l->now + 3 && v < l->block->count; v++) {
+        const struct ir_insn *sum = insn_at(l, v);
+        if (sum->op == IR_adc && sum->w == insn->w && !memcmp(sum->arg, insn->arg, sizeof sum->arg) && l->w[v].uses)
+            return (int)v;
+    }
+    return NONE;
 }
 
 static void lower_adc(struct lower *l, const struct ir_insn *insn)
 {
     bool flags = insn->op == IR_nzcv_adc;
-    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]), c = use(l, insn->arg[2]);
-    if (flags)
-        take_fixed(l, RAX);
-    unsigned reg = flags ? take_temp(l) : result_reg_apart(l);
+    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]);
+    if (!l->w[insn->arg[2]].folded)
+        use(l, insn->arg[2]);
+    if (!flags) {
+        unsigned reg = result_reg_apart(l);
+        emit_rr(&l->e, X86_MOV, 64, reg, a);
+        emit_carry(l, insn->arg[2]);
+        emit_rr(&l->e, X86_ADC, insn->w, reg, b);
+        return;
+    }
+    l->busy |= 1u << RAX; /* the flags' */
+    unsigned reg = take_temp(l);
     emit_rr(&l->e, X86_MOV, 64, reg, a);
-    emit_bt_imm(&l->e, 32, c, 0);
+    emit_carry(l, insn->arg[2]);
     emit_rr(&l->e, X86_ADC, insn->w, reg, b);
-    if (flags)
-        capture(l, false);
+    take_fixed(l, RAX);
+    capture(l, false);
+    l->flags_of = l->now;
+    l->flags_at = l->e.flags_written;
+    int sum = sum_behind(l);
+    if (sum != NONE) {
+        bind_value(l, (unsigned)sum, reg);
+        l->w[sum].done = true;
+    }
 }
 
 static void lower_put_nzcv(struct lower *l, const struct ir_insn *insn)

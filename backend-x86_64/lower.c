@@ -28,6 +28,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
         return false;
     if (is_flags(insn->op))
         return user->op == IR_cond && is_condition_of(insn, (unsigned)user->imm);
+    if (insn->op == IR_carry)
+        return (user->op == IR_adc || user->op == IR_nzcv_adc) && index == 2;
     if (insn->op == IR_and)
         return l->w[v].folded && user->op == IR_nzcv_logic && user->w == insn->w;
     if (insn->op == IR_fneg)
@@ -197,7 +199,7 @@ static bool needs_code(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
     return (!l->w[v].folded || insn->op == IR_fcmp) && !(may_be_dropped(insn) && !l->w[v].uses) &&
-           l->w[v].via == NONE;
+           l->w[v].via == NONE && !l->w[v].done;
 }
 
 static void emit_fp_exits(struct lower *l)

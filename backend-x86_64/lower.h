@@ -30,6 +30,7 @@ struct where {
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
+    bool done;      /* computed together with an earlier operation */
     bool packed;    /* flags in the host's format */
     bool folded;    /* never computed: a condition, an address or an operand that its users compute */
     uint8_t bytes;  /* of a vector: those from here on are zero */
