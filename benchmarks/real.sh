@@ -1,0 +1,57 @@
+#!/bin/bash
+# Real programs: CPU time (user and system) natively, under xemu and under qemu-user, and the ratios. Needs root for the
+# native side, which runs in the amd64 sysroot; both sysroots are fetched by the real suite.
+#
+# qemu-user runs what a program executes only where binfmt_misc gives it ARM64 programs; without that its column is "-".
+#
+#   benchmarks/real.sh [-n RUNS] [-x XEMU] [-q QEMU] [NAME...]
+cd "$(dirname "$0")/.." || exit 1
+runs=3 xemu=$PWD/build/rel/xemu qemu=qemu-aarch64
+while getopts n:x:q: option; do
+    case $option in
+    n) runs=$OPTARG ;;
+    x) xemu=$OPTARG ;;
+    q) qemu=$OPTARG ;;
+    *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+for arch in arm64 amd64; do
+    [ -x "build/sysroot-$arch/usr/bin/python3" ] ||
+        { echo "benchmarks/real.sh: build/sysroot-$arch has no programs; 'make check SUITES=real' fetches them" >&2; exit 1; }
+done
+[ "$(id -u)" = 0 ] || { echo "benchmarks/real.sh: needs root, for chroot on the native side" >&2; exit 1; }
+
+scratch=$(mktemp -d /tmp/xemu-bench-XXXXXX)
+mkdir -p "build/sysroot-amd64$scratch"
+trap 'rm -rf "$scratch" "build/sysroot-amd64$scratch"' EXIT
+root=$PWD/build/sysroot-arm64
+sh=$root/bin/sh
+
+# Milliseconds of CPU time of a command, the median of all runs; 0 where it cannot be run.
+cpu_time() {
+    "$@" >/dev/null 2>&1 || { echo 0; return; }
+    for ((run = 0; run < runs; run++)); do
+        TIMEFORMAT='%U %S'
+        { time "$@" >/dev/null 2>&1; } 2>&1
+    done | awk '{ print ($1 + $2) * 1000 }' | sort -n | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }'
+}
+
+printf '%-16s %8s %8s %8s %9s %9s %9s\n' program native xemu qemu xemu/nat qemu/nat qemu/xemu
+while IFS= read -r line; do
+    name=${line%%: *} command=${line#*: }
+    case $line in '#'* | '') continue ;; esac
+    [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+    n=$(cpu_time chroot build/sysroot-amd64 /bin/sh -c "cd $scratch && PATH=/usr/bin:/bin; $command")
+    x=$(cd "$scratch" && cpu_time "$xemu" -L "$root" "$sh" -c "PATH=$root/usr/bin:$root/bin; $command")
+    q=$(cd "$scratch" && QEMU_LD_PREFIX=$root cpu_time "$qemu" "$sh" -c "PATH=$root/usr/bin:$root/bin; $command")
+    printf '%s %s %s %s\n' "$name" "$n" "$x" "$q"
+done <benchmarks/real.tbl | awk '
+    function ratio(a, b) { return a && b ? sprintf("%.2f", a / b) : "-" }
+    {
+        printf "%-16s %8.0f %8.0f %8s %9s %9s %9s\n", $1, $2, $3, $4 ? sprintf("%.0f", $4) : "-",
+            ratio($3, $2), ratio($4, $2), ratio($4, $3)
+        fflush()
+        if ($2 && $3) { a += log($3 / $2); c++ }
+    }
+    END { if (c) printf "%-43s %9.2f\n", "geometric mean", exp(a / c) }'
