@@ -191,10 +191,12 @@ static void storm_of_threads(void)
 
 static void threads_leave_nothing(void)
 {
+    const char *mode = getenv("MODE"); /* a sanitizer keeps freed memory for a while */
+    long room = !mode || !strcmp(mode, "rel") ? 2048 : 64 * 1024;
     storm_of_threads();
     long before = resident_pages();
     storm_of_threads();
-    CHECK(resident_pages() < before + 2048, 1);
+    CHECK(resident_pages() < before + room, 1);
 }
 
 int main(void)
