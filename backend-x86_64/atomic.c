@@ -30,6 +30,19 @@ static struct cold *check_alignment(struct lower *l, const struct ir_insn *insn,
     return cold;
 }
 
+/* RAX for CMPXCHG. What these operands have there moves out; RAX itself keeps it until it is written. */
+static void take_accumulator(struct lower *l, unsigned *address, unsigned *value)
+{
+    l->busy |= 1u << RAX;
+    if (*address == RAX || *value == RAX) {
+        unsigned moved = take_temp(l);
+        emit_rr(&l->e, X86_MOV, 64, moved, RAX);
+        *address = *address == RAX ? moved : *address;
+        *value = *value == RAX ? moved : *value;
+    }
+    take_fixed(l, RAX);
+}
+
 static void close_cold(struct lower *l, struct cold *cold, int result)
 {
     cold->result = (int16_t)result;
@@ -107,18 +120,8 @@ static void lower_read_modify_write(struct lower *l, const struct ir_insn *insn)
     bool unused = !l->w[l->now].uses;
     unsigned address = use(l, insn->arg[0]), value = use(l, insn->arg[1]);
     bool exchange = op == ATOMIC_ADD || op == ATOMIC_SWP;
-    if (!exchange) { /* RAX is CMPXCHG's */
-        l->busy |= 1u << RAX;
-        if (address == RAX || value == RAX) {
-            unsigned moved = take_temp(l);
-            emit_rr(&l->e, X86_MOV, 64, moved, RAX);
-            if (address == RAX)
-                address = moved;
-            if (value == RAX)
-                value = moved;
-        }
-        take_fixed(l, RAX);
-    }
+    if (!exchange)
+        take_accumulator(l, &address, &value);
     unsigned t = take_temp(l);
     struct cold *cold = check_alignment(l, insn, size, address);
     cold->args[1] = (int16_t)value;
@@ -148,18 +151,7 @@ static void lower_compare_and_swap(struct lower *l, const struct ir_insn *insn)
 {
     unsigned size = (unsigned)insn->imm;
     unsigned address = use(l, insn->arg[0]), expected = use(l, insn->arg[1]), value = use(l, insn->arg[2]);
-    l->busy |= 1u << RAX;
-    if (address == RAX || value == RAX) {
-        unsigned moved = take_temp(l);
-        emit_rr(&l->e, X86_MOV, 64, moved, RAX);
-        if (address == RAX)
-            address = moved;
-        if (value == RAX)
-            value = moved;
-        if (expected == RAX)
-            expected = moved;
-    }
-    take_fixed(l, RAX);
+    take_accumulator(l, &address, &value);
     struct cold *cold = check_alignment(l, insn, size, address);
     cold->args[1] = (int16_t)expected;
     cold->args[2] = (int16_t)value;
@@ -190,16 +182,7 @@ static void lower_load_exclusive(struct lower *l, const struct ir_insn *insn)
 static void lower_store_exclusive(struct lower *l, const struct ir_insn *insn)
 {
     unsigned size = (unsigned)insn->imm, address = use(l, insn->arg[0]), value = use(l, insn->arg[1]);
-    l->busy |= 1u << RAX;
-    if (address == RAX || value == RAX) {
-        unsigned moved = take_temp(l);
-        emit_rr(&l->e, X86_MOV, 64, moved, RAX);
-        if (address == RAX)
-            address = moved;
-        if (value == RAX)
-            value = moved;
-    }
-    take_fixed(l, RAX);
+    take_accumulator(l, &address, &value);
     unsigned status = take_temp(l);
     struct cold *cold = check_alignment(l, insn, size, address);
     cold->args[1] = (int16_t)value;

@@ -5,7 +5,7 @@
 
 enum { PACKED_N = 0x8000, PACKED_Z = 0x4000, PACKED_C = 0x100, PACKED_V = 1 };
 
-static bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
+bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
 
 static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
 {
@@ -173,32 +173,6 @@ unsigned unpacked_flags(struct lower *l, unsigned v)
     return to;
 }
 
-/* The other way: flags in the architecture's format in v, packed into a temporary. */
-unsigned packed_flags(struct lower *l, unsigned v)
-{
-    unsigned to, t;
-    if (is_const(l, v)) {
-        to = take_temp(l);
-        emit_mov_imm(&l->e, to, jit_pack_flags((uint32_t)const_of(l, v)));
-        return to;
-    }
-    unsigned from = use(l, v);
-    to = take_temp(l);
-    t = take_temp(l);
-    emit_rr(&l->e, X86_MOV, 32, to, from);
-    emit_shift_imm(&l->e, SHIFT_SHR, 32, to, 16);
-    emit_ri(&l->e, X86_AND, 32, to, PACKED_N | PACKED_Z);
-    emit_rr(&l->e, X86_MOV, 32, t, from);
-    emit_shift_imm(&l->e, SHIFT_SHR, 32, t, 21);
-    emit_ri(&l->e, X86_AND, 32, t, PACKED_C);
-    emit_rr(&l->e, X86_OR, 32, to, t);
-    emit_rr(&l->e, X86_MOV, 32, t, from);
-    emit_shift_imm(&l->e, SHIFT_SHR, 32, t, 28);
-    emit_ri(&l->e, X86_AND, 32, t, PACKED_V);
-    emit_rr(&l->e, X86_OR, 32, to, t);
-    return to;
-}
-
 /* NZCV in bits 31..28 of reg to the host's format, with nothing but reg and memory. */
 void pack_in_place(struct lower *l, unsigned reg)
 {
@@ -216,6 +190,19 @@ void pack_in_place(struct lower *l, unsigned reg)
     emit_shift_imm(&l->e, SHIFT_SHR, 32, reg, 28);
     emit_ri(&l->e, X86_AND, 32, reg, PACKED_V);
     emit_rm(&l->e, X86_OR, 32, reg, scratch);
+}
+
+/* The other way: flags in the architecture's format in v, packed into a temporary. */
+unsigned packed_flags(struct lower *l, unsigned v)
+{
+    unsigned from = is_const(l, v) ? 0 : use(l, v), to = take_temp(l);
+    if (is_const(l, v)) {
+        emit_mov_imm(&l->e, to, jit_pack_flags((uint32_t)const_of(l, v)));
+    } else {
+        emit_rr(&l->e, X86_MOV, 32, to, from);
+        pack_in_place(l, to);
+    }
+    return to;
 }
 
 /* --- operations --------------------------------------------------------------------------------------- */

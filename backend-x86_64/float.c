@@ -90,33 +90,45 @@ static void close_cold(struct lower *l, struct cold *cold)
     l->e.flags_written++;
 }
 
+/* t = op(a, b), which may trap and finds every guest register as it was: t is a temporary, or written by the
+ * instruction alone. */
+static void emit_trapping(struct lower *l, enum x86_vop op, unsigned t, unsigned a, unsigned b)
+{
+    if (host.level < HOST_V3) {
+        move_xmm(l, t, a);
+        a = t;
+    }
+    note_fault_site(l);
+    emit_v_rr(&l->e, op, t, a, b);
+}
+
+/* The same of one operand; a scalar's rest is the operand's. */
+static void emit_trapping_unary(struct lower *l, const struct ir_insn *insn, enum x86_vop op, unsigned t, unsigned a)
+{
+    if (insn->lanes == 1) {
+        emit_trapping(l, op, t, a, a);
+    } else {
+        note_fault_site(l);
+        emit_v_rr(&l->e, op, t, VEX_NONE, a);
+    }
+}
+
 static bool lower_arithmetic(struct lower *l, const struct ir_insn *insn, struct fp_row row)
 {
     if (!is_host_shape(insn) && !(is_shape(insn) && insn->op != IR_fdiv))
         return false;
     unsigned a = operand(l, insn, 0), b = operand(l, insn, 1);
-    if (may_be_tiny(insn)) {
-        unsigned t = take_xmm(l);
-        if (host.level < HOST_V3)
-            move_xmm(l, t, a);
-        note_fault_site(l);
-        emit_v_rr(&l->e, op_of(insn, row), t, host.level < HOST_V3 ? t : a, b);
+    bool checked = may_be_tiny(insn);
+    unsigned reg = checked ? 0 : result_xmm(l);
+    unsigned t = checked || (host.level < HOST_V3 && reg != a) ? take_xmm(l) : reg;
+    emit_trapping(l, op_of(insn, row), t, a, b);
+    if (checked) {
         struct cold *cold = open_cold(l, insn, a, b, b, t);
         check_tiny(l, insn, cold, t);
         close_cold(l, cold);
-        unsigned reg = result_xmm(l);
-        move_xmm(l, reg, t);
-        finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
-        return true;
+        reg = result_xmm(l);
     }
-    unsigned reg = result_xmm(l);
-    /* The instruction that may trap finds every guest register as it was: the result's may be an operand's, too. */
-    unsigned to = host.level < HOST_V3 && reg != a ? take_xmm(l) : reg;
-    if (host.level < HOST_V3)
-        move_xmm(l, to, a);
-    note_fault_site(l);
-    emit_v_rr(&l->e, op_of(insn, row), to, host.level < HOST_V3 ? to : a, b);
-    move_xmm(l, reg, to);
+    move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
     return true;
 }
@@ -127,11 +139,7 @@ static bool lower_sqrt(struct lower *l, const struct ir_insn *insn)
     if (!is_shape(insn))
         return false;
     unsigned a = operand(l, insn, 0), t = take_xmm(l);
-    bool scalar = insn->lanes == 1;
-    if (scalar && host.level < HOST_V3)
-        move_xmm(l, t, a);
-    note_fault_site(l);
-    emit_v_rr(&l->e, op_of(insn, row), t, scalar ? (host.level < HOST_V3 ? t : a) : VEX_NONE, a);
+    emit_trapping_unary(l, insn, op_of(insn, row), t, a);
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
@@ -166,7 +174,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     unsigned a = use_xmm(l, addend), b = use_xmm(l, factor), c = use_xmm(l, insn->arg[2]), t = take_xmm(l);
     if (insn->lanes == 2 && insn->esz == 2) {
         if (l->w[addend].bytes > 8 || l->w[factor].bytes > 8 || l->w[insn->arg[2]].bytes > 8) {
-            unsigned u = take_xmm(l); /* one factor without what is above: 0 * x may still trap for infinity */
+            unsigned u = take_xmm(l);
             emit_v_unary(l, V_MOVQ, u, b);
             unsigned v = take_xmm(l);
             emit_v_unary(l, V_MOVQ, v, c);
@@ -213,13 +221,8 @@ static bool lower_extreme(struct lower *l, const struct ir_insn *insn, bool maxi
         return false;
     enum x86_vop op = op_of(insn, maximum ? max : min);
     unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), t = take_xmm(l), u = take_xmm(l);
-    if (host.level < HOST_V3)
-        move_xmm(l, t, a);
-    note_fault_site(l);
-    emit_v_rr(&l->e, op, t, host.level < HOST_V3 ? t : a, b);
-    if (host.level < HOST_V3)
-        move_xmm(l, u, b);
-    emit_v_rr(&l->e, op, u, host.level < HOST_V3 ? u : b, a);
+    emit_trapping(l, op, t, a, b);
+    emit_trapping(l, op, u, b, a);
     unsigned reg = result_xmm(l);
     emit_v(l, maximum ? V_PAND : V_POR, reg, t, u);
     /* the rest is a's and b's, combined */
@@ -246,17 +249,7 @@ static bool lower_mask(struct lower *l, const struct ir_insn *insn)
         move_xmm(l, t, b);
         b = t;
     }
-    if (host.level < HOST_V3) {
-        if (b == t) {
-            unsigned u = take_xmm(l);
-            move_xmm(l, u, b);
-            b = u;
-        }
-        move_xmm(l, t, a);
-        a = t;
-    }
-    note_fault_site(l);
-    emit_v_rr(&l->e, op_of(insn, row), t, a, b);
+    emit_trapping(l, op_of(insn, row), t, a, b); /* b is t on level 4 only */
     emit_bytes(&l->e, 1, predicates[insn->imm]);
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
@@ -362,7 +355,7 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
 static bool lower_from_int(struct lower *l, const struct ir_insn *insn)
 {
     unsigned imm = (unsigned)insn->imm;
-    bool is_signed = fp_cvt_signed(imm), wide = true;
+    bool is_signed = fp_cvt_signed(imm);
     if (fp_cvt_rounding(imm) != FP_CURRENT || fp_cvt_fraction(imm) || insn->esz < 2)
         return false;
     enum ir_op from_op = insn_at(l, insn->arg[0])->op;
@@ -374,7 +367,7 @@ static bool lower_from_int(struct lower *l, const struct ir_insn *insn)
     enum x86_vop op = as_unsigned ? (insn->esz == 3 ? V_CVTUSI2SD : V_CVTUSI2SS)
                                   : (insn->esz == 3 ? V_CVTSI2SD : V_CVTSI2SS);
     emit_v(l, V_PXOR, reg, reg, reg);
-    emit_v_wide_rr(&l->e, op, wide, reg, reg, from);
+    emit_v_wide_rr(&l->e, op, true, reg, reg, from);
     l->w[l->now].bytes = (uint8_t)(1u << insn->esz);
     return true;
 }
@@ -485,11 +478,7 @@ static bool lower_round(struct lower *l, const struct ir_insn *insn)
     if (!is_shape(insn) || rounding == FP_TIEAWAY || rounding == FP_ODD)
         return false;
     unsigned a = operand(l, insn, 0), t = take_xmm(l);
-    bool scalar = insn->lanes == 1;
-    if (scalar && host.level < HOST_V3)
-        move_xmm(l, t, a);
-    note_fault_site(l);
-    emit_v_rr(&l->e, op_of(insn, row), t, scalar ? (host.level < HOST_V3 ? t : a) : VEX_NONE, a);
+    emit_trapping_unary(l, insn, op_of(insn, row), t, a);
     emit_bytes(&l->e, 1, modes[rounding] | (exact ? 0 : 8));
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);

@@ -12,10 +12,7 @@ static bool is_truth(enum ir_op op)
     return op == IR_cond || op == IR_is_zero || op == IR_is_nonzero || op == IR_test_bit;
 }
 
-static bool is_flags(enum ir_op op)
-{
-    return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic || op == IR_fcmp;
-}
+static bool is_flags(enum ir_op op) { return has_origin(op) || op == IR_fcmp; }
 
 /* Whether `user` computes operand number `index` itself, so that it need not be a value. */
 static bool computes(const struct lower *l, unsigned v, unsigned index)
@@ -42,7 +39,7 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
 
 static bool may_be_dropped(const struct ir_insn *insn)
 {
-    return ir_ops[insn->op].flags & IR_PURE || insn->op == IR_get_x || insn->op == IR_get_vreg || insn->op == IR_get_nzcv;
+    return ir_ops[insn->op].flags & IR_PURE || (ir_is_register_access(insn->op) && ir_ops[insn->op].result);
 }
 
 /* An AND is folded for one user only, the others for all of theirs. */
@@ -84,7 +81,7 @@ static void needed_by(struct lower *l, unsigned v, unsigned user)
     const struct ir_insn *insn = insn_at(l, v);
     if (l->w[v].last < user)
         l->w[v].last = (uint16_t)user;
-    bool again = l->w[v].folded || (is_flags(insn->op) && insn->op != IR_fcmp) || insn->op == IR_cond;
+    bool again = l->w[v].folded || has_origin(insn->op) || insn->op == IR_cond;
     if (l->w[v].via != NONE)
         return;
     for (unsigned i = 0; again && i < ir_ops[insn->op].args; i++)
@@ -105,9 +102,8 @@ static void find_lifetimes(struct lower *l)
 /* What may leave the block, or stand for a register's old value, between a result and its way into its register. */
 static bool is_barrier(const struct ir_insn *insn)
 {
-    bool state = insn->op == IR_get_x || insn->op == IR_put_x || insn->op == IR_get_vreg || insn->op == IR_put_vreg ||
-                 insn->op == IR_get_nzcv || insn->op == IR_put_nzcv || insn->op == IR_mark || insn->op == IR_const;
-    return !state && !(ir_ops[insn->op].flags & IR_PURE);
+    return !ir_is_register_access(insn->op) && insn->op != IR_mark && insn->op != IR_const &&
+           !(ir_ops[insn->op].flags & IR_PURE);
 }
 
 /* Results that may be computed in the register that they are put into. */
@@ -118,12 +114,13 @@ static void find_targets(struct lower *l)
         if (insn->op != IR_put_x && insn->op != IR_put_vreg)
             continue;
         unsigned v = insn->arg[0];
+        bool vector = insn->op == IR_put_vreg;
         bool clear = l->w[v].target == NONE && !l->w[v].packed && !is_const(l, v) &&
                      insn_at(l, v)->op != IR_get_x && insn_at(l, v)->op != IR_get_vreg;
         for (unsigned between = v + 1; clear && between < put; between++) {
             const struct ir_insn *other = insn_at(l, between);
-            bool same = (other->op == IR_put_x || other->op == IR_get_x || other->op == IR_put_vreg || other->op == IR_get_vreg) &&
-                        other->imm == insn->imm;
+            bool same = other->imm == insn->imm && (vector ? other->op == IR_put_vreg || other->op == IR_get_vreg
+                                                           : other->op == IR_put_x || other->op == IR_get_x);
             clear = !is_barrier(other) && !same;
         }
         if (clear)

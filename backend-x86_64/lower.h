@@ -155,6 +155,7 @@ void note_fault_site(struct lower *l);
 
 /* flags.c: sets EFLAGS for a truth value; returns the condition that holds if it is 1. */
 enum x86_cc emit_truth(struct lower *l, unsigned v);
+bool has_origin(enum ir_op op); /* flags that a comparison or a test sets again */
 bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
 unsigned packed_flags(struct lower *l, unsigned v);
@@ -168,6 +169,8 @@ bool lower_integer(struct lower *l, const struct ir_insn *insn);
 bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
+bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.c, a part of lower_vector() */
+bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 bool is_address_part(const struct lower *l, const struct ir_insn *insn);
 
@@ -181,6 +184,10 @@ void emit_v_imm(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, unsi
 void emit_v_unary(struct lower *l, enum x86_vop op, unsigned reg, unsigned a);
 void emit_v_mem(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, struct x86_mem mem);
 void move_xmm(struct lower *l, unsigned to, unsigned from);
+void clear_xmm(struct lower *l, unsigned reg);
+/* Lanes by an immediate, or (esz 3) the whole register by bytes; the values are emit_v_shift()'s digits. */
+enum { RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6 };
+void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, unsigned a, unsigned count);
 void zero_above(struct lower *l, unsigned reg, unsigned bytes);
 void finish_vector(struct lower *l, unsigned reg, unsigned bytes);
 

@@ -1,4 +1,4 @@
-/* Vectors of integers, moves and permutations. */
+/* Vectors of integers: moves and lanes. */
 #include "lower.h"
 
 /* --- any register as an operand ----------------------------------------------------------------------- */
@@ -63,14 +63,12 @@ void emit_v_mem(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, stru
     emit_v_rm(&l->e, op, reg, a, mem);
 }
 
-static void shift(struct lower *l, unsigned esz, unsigned digit, unsigned reg, unsigned a, unsigned count)
+void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, unsigned a, unsigned count)
 {
     if (host.level < HOST_V3)
         move_xmm(l, reg, a);
     emit_v_shift(&l->e, esz, digit, reg, a, count);
 }
-
-enum { RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6 };
 
 void zero_above(struct lower *l, unsigned reg, unsigned bytes)
 {
@@ -90,7 +88,7 @@ void finish_vector(struct lower *l, unsigned reg, unsigned bytes)
     l->w[l->now].bytes = (uint8_t)bytes;
 }
 
-static void zero(struct lower *l, unsigned reg) { emit_v(l, V_PXOR, reg, reg, reg); }
+void clear_xmm(struct lower *l, unsigned reg) { emit_v(l, V_PXOR, reg, reg, reg); }
 static void all_ones(struct lower *l, unsigned reg)
 {
     if (reg < 16)
@@ -117,7 +115,7 @@ static void lower_from_int(struct lower *l, const struct ir_insn *insn)
 {
     unsigned bytes = 1u << insn->esz;
     if (is_const(l, insn->arg[0]) && !const_of(l, insn->arg[0])) {
-        zero(l, result_xmm(l));
+        clear_xmm(l, result_xmm(l));
     } else {
         unsigned from = use(l, insn->arg[0]);
         if (insn->esz < 2) {
@@ -137,7 +135,7 @@ static void lower_pair(struct lower *l, const struct ir_insn *insn)
     int64_t low = const_of(l, a), high = const_of(l, b);
     if (constant && (low == 0 || low == -1) && (high == low || high == 0)) {
         unsigned reg = result_xmm(l);
-        low ? all_ones(l, reg) : zero(l, reg);
+        low ? all_ones(l, reg) : clear_xmm(l, reg);
         if (low && !high)
             finish_vector(l, reg, 8);
         return;
@@ -203,7 +201,7 @@ static void lower_dup_lane(struct lower *l, const struct ir_insn *insn)
             return;
         }
         if (lane)
-            shift(l, 3, BYTES_RIGHT, reg, from, lane << esz);
+            shift_lanes(l, 3, BYTES_RIGHT, reg, from, lane << esz);
         if (esz == 3 && !lane)
             emit_v_unary(l, V_MOVQ, reg, from);
         else if (!lane)
@@ -219,7 +217,7 @@ static void lower_dup_lane(struct lower *l, const struct ir_insn *insn)
         emit_bytes(&l->e, 1, esz == 2 ? lane * 0x55 : lane ? 0xee : 0x44);
     } else {
         if (lane) {
-            shift(l, 3, BYTES_RIGHT, reg, from, lane << esz);
+            shift_lanes(l, 3, BYTES_RIGHT, reg, from, lane << esz);
             from = reg;
         }
         broadcast(l, esz, reg, from);
@@ -237,7 +235,7 @@ static void lower_dup_int(struct lower *l, const struct ir_insn *insn)
 
 /* --- lanes: one instruction --------------------------------------------------------------------------- */
 
-enum { SWAPPED = 1, KEEPS_ZERO = 2, WHOLE = 4 };
+enum { SWAPPED = 1, KEEPS_ZERO = 2 };
 
 static const struct {
     uint16_t op;     /* enum ir_op */
@@ -307,10 +305,10 @@ static bool lower_vmul(struct lower *l, const struct ir_insn *insn)
         return lower_binary_row(l, insn);
     /* Bytes: the products of the odd ones in their places, those of the even ones masked in. */
     unsigned ra = use_xmm(l, a), rb = use_xmm(l, b), odd = take_xmm(l), t = take_xmm(l);
-    shift(l, 1, RIGHT, odd, ra, 8);
-    shift(l, 1, RIGHT, t, rb, 8);
+    shift_lanes(l, 1, RIGHT, odd, ra, 8);
+    shift_lanes(l, 1, RIGHT, t, rb, 8);
     emit_v(l, V_PMULLW, odd, odd, t);
-    shift(l, 1, LEFT, odd, odd, 8);
+    shift_lanes(l, 1, LEFT, odd, odd, 8);
     emit_v(l, V_PMULLW, t, ra, rb);
     emit_v_mem(l, V_PAND, t, t, constant_mem(JIT_EVEN_BYTES));
     unsigned reg = result_xmm(l);
@@ -331,7 +329,7 @@ static bool lower_shift(struct lower *l, const struct ir_insn *insn, unsigned di
         unsigned reg = result_xmm_apart(l);
         if (digit == ARITHMETIC) { /* logical, then the sign from the top of what is left */
             unsigned top = count < bits ? count : bits - 1, t = take_xmm(l), k = take_temp(l);
-            shift(l, 1, RIGHT, reg, a, top);
+            shift_lanes(l, 1, RIGHT, reg, a, top);
             emit_mov_imm(&l->e, k, 0x0101010101010101u * (0xffu >> top));
             emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
             emit_v(l, V_PUNPCKLQDQ, t, t, t);
@@ -344,7 +342,7 @@ static bool lower_shift(struct lower *l, const struct ir_insn *insn, unsigned di
         } else {
             unsigned keep = digit == LEFT ? 0xffu << count & 0xff : count < bits ? 0xffu >> count : 0;
             unsigned t = take_xmm(l), k = take_temp(l);
-            shift(l, 1, digit, reg, a, count);
+            shift_lanes(l, 1, digit, reg, a, count);
             emit_mov_imm(&l->e, k, 0x0101010101010101u * keep);
             emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
             emit_v(l, V_PUNPCKLQDQ, t, t, t);
@@ -354,7 +352,7 @@ static bool lower_shift(struct lower *l, const struct ir_insn *insn, unsigned di
         return true;
     }
     unsigned reg = result_xmm(l);
-    shift(l, esz, digit, reg, a, count);
+    shift_lanes(l, esz, digit, reg, a, count);
     if (bytes < 16 && l->w[insn->arg[0]].bytes > bytes)
         zero_above(l, reg, bytes);
     l->w[l->now].bytes = (uint8_t)bytes;
@@ -370,9 +368,9 @@ static bool lower_rounding_shift(struct lower *l, const struct ir_insn *insn)
     if (esz == 0 || (is_signed && esz == 3 && host.level < HOST_V4))
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), reg = result_xmm_apart(l);
-    shift(l, esz, LEFT, t, a, bits - count);
-    shift(l, esz, RIGHT, t, t, bits - 1);
-    shift(l, esz, is_signed ? ARITHMETIC : RIGHT, reg, a, count);
+    shift_lanes(l, esz, LEFT, t, a, bits - count);
+    shift_lanes(l, esz, RIGHT, t, t, bits - 1);
+    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, reg, a, count);
     emit_v(l, (enum x86_vop)add[esz], reg, reg, t);
     finish_vector(l, reg, bytes_of(insn));
     return true;
@@ -393,11 +391,11 @@ static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
     unsigned reg = result_xmm_apart(l);
     /* The low byte and its opposite. Where the sign is of no use they may be unsigned: those from 128 on are out of
      * range, too. */
-    shift(l, esz, LEFT, count, b, bits - 8);
-    zero(l, t);
+    shift_lanes(l, esz, LEFT, count, b, bits - 8);
+    clear_xmm(l, t);
     emit_v(l, (enum x86_vop)sub[esz], t, t, count);
-    shift(l, esz, is_signed ? ARITHMETIC : RIGHT, count, count, bits - 8);
-    shift(l, esz, is_signed ? ARITHMETIC : RIGHT, t, t, bits - 8); /* to the right */
+    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, count, count, bits - 8);
+    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, t, t, bits - 8); /* to the right */
     if (!is_signed) {
         emit_v(l, (enum x86_vop)right[esz], t, a, t);
         emit_v(l, (enum x86_vop)left[esz], reg, a, count);
@@ -405,7 +403,7 @@ static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
     } else { /* the arithmetic shift's result where the count is negative */
         emit_v(l, (enum x86_vop)arithmetic[esz], t, a, t);
         emit_v(l, (enum x86_vop)left[esz], reg, a, count);
-        shift(l, esz, ARITHMETIC, count, count, bits - 1);
+        shift_lanes(l, esz, ARITHMETIC, count, count, bits - 1);
         emit_v_imm(l, V_PTERNLOG, count, t, reg, 0xca); /* count ? t : reg */
         move_xmm(l, reg, count);
     }
@@ -424,10 +422,10 @@ static bool lower_shift_insert(struct lower *l, const struct ir_insn *insn)
     if (!left && count == bits) {
         move_xmm(l, reg, a);
     } else {
-        shift(l, esz, left ? LEFT : RIGHT, t, b, count);
+        shift_lanes(l, esz, left ? LEFT : RIGHT, t, b, count);
         if (count) { /* the bits of a that stay */
-            shift(l, esz, left ? LEFT : RIGHT, reg, a, bits - count);
-            shift(l, esz, left ? RIGHT : LEFT, reg, reg, bits - count);
+            shift_lanes(l, esz, left ? LEFT : RIGHT, reg, a, bits - count);
+            shift_lanes(l, esz, left ? RIGHT : LEFT, reg, reg, bits - count);
             emit_v(l, V_POR, reg, reg, t);
         } else {
             move_xmm(l, reg, t);
@@ -454,7 +452,7 @@ static bool lower_compare(struct lower *l, const struct ir_insn *insn)
     } else if (insn->op == IR_vcmtst) {
         emit_v(l, V_PAND, t, a, b);
         ones = take_xmm(l);
-        zero(l, ones);
+        clear_xmm(l, ones);
         emit_v(l, (enum x86_vop)equal[insn->esz], t, t, ones);
     } else { /* the larger one is a, or for a > b: not, it is b */
         emit_v(l, (enum x86_vop)largest[insn->esz], t, a, b);
@@ -508,7 +506,7 @@ static bool lower_unary(struct lower *l, const struct ir_insn *insn)
     } else {
         reg = result_xmm_apart(l);
         if (insn->op == IR_vneg) {
-            zero(l, reg);
+            clear_xmm(l, reg);
             emit_v(l, (enum x86_vop)subtract[insn->esz], reg, reg, a);
         } else {
             all_ones(l, reg);
@@ -555,7 +553,7 @@ static bool lower_halving(struct lower *l, const struct ir_insn *insn)
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);
     emit_v(l, V_PXOR, t, a, b);
-    shift(l, insn->esz, is_signed ? ARITHMETIC : RIGHT, t, t, 1);
+    shift_lanes(l, insn->esz, is_signed ? ARITHMETIC : RIGHT, t, t, 1);
     emit_v(l, V_PAND, reg, a, b);
     emit_v(l, (enum x86_vop)add[insn->esz], reg, reg, t);
     finish_vector(l, reg, bytes_of(insn));
@@ -574,7 +572,7 @@ static bool lower_count(struct lower *l, const struct ir_insn *insn)
     } else {
         unsigned high = take_xmm(l), low = take_xmm(l), table = take_xmm(l);
         emit_v_mem(l, V_PAND, low, a, constant_mem(JIT_NIBBLES));
-        shift(l, 1, RIGHT, high, a, 4);
+        shift_lanes(l, 1, RIGHT, high, a, 4);
         emit_v_mem(l, V_PAND, high, high, constant_mem(JIT_NIBBLES));
         emit_v_rm(&l->e, V_MOVUPS, table, VEX_NONE, constant_mem(JIT_NIBBLE_BITS));
         emit_v(l, V_PSHUFB, low, table, low);
@@ -632,7 +630,7 @@ static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
         a = t;
     }
     if (count) {
-        shift(l, esz + 1, RIGHT, t, a, count);
+        shift_lanes(l, esz + 1, RIGHT, t, a, count);
         a = t;
     }
     unsigned reg = result_xmm(l);
@@ -644,246 +642,6 @@ static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
         emit_v_mem(l, V_PSHUFB, reg, a, constant_mem(shuffles[esz]));
     }
     l->w[l->now].bytes = 8;
-    return true;
-}
-
-/* --- permutations ------------------------------------------------------------------------------------- */
-
-static bool lower_zip(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t low[4] = {V_PUNPCKLBW, V_PUNPCKLWD, V_PUNPCKLDQ, V_PUNPCKLQDQ};
-    static const uint8_t high[4] = {V_PUNPCKHBW, V_PUNPCKHWD, V_PUNPCKHDQ, V_PUNPCKHQDQ};
-    unsigned bytes = bytes_of(insn);
-    bool second = insn->op == IR_zip2;
-    if (bytes != 16 && bytes != 8)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), reg = result_xmm(l);
-    emit_v(l, (enum x86_vop)(bytes == 16 && second ? high : low)[insn->esz], reg, a, b);
-    if (bytes == 8 && second)
-        shift(l, 3, BYTES_RIGHT, reg, reg, 8);
-    else if (bytes == 8)
-        zero_above(l, reg, 8);
-    l->w[l->now].bytes = (uint8_t)bytes;
-    return true;
-}
-
-/* The even or odd lanes of a, then those of b. */
-static bool lower_unzip(struct lower *l, const struct ir_insn *insn)
-{
-    static const enum jit_constant shuffles[2][2] = {{JIT_EVEN_B, JIT_EVEN_H}, {JIT_ODD_B, JIT_ODD_H}};
-    unsigned esz = insn->esz, bytes = bytes_of(insn), part = insn->op == IR_uzp2;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]);
-    bool same = insn->arg[0] == insn->arg[1];
-    if (bytes < 2u << esz)
-        return false;
-    if (bytes < 16) { /* both in one register: what is wanted are its even or odd lanes */
-        unsigned t = take_xmm(l), reg;
-        emit_v(l, bytes == 8 ? V_PUNPCKLQDQ : bytes == 4 ? V_PUNPCKLDQ : V_PUNPCKLWD, t, a, b);
-        reg = result_xmm(l);
-        if (esz == 2) {
-            emit_v_unary(l, V_PSHUFD, reg, t);
-            emit_bytes(&l->e, 1, part ? 0x0d : 0x08);
-        } else {
-            emit_v_mem(l, V_PSHUFB, reg, t, constant_mem(shuffles[part][esz]));
-        }
-        finish_vector(l, reg, bytes);
-        return true;
-    }
-    if (esz >= 2) {
-        unsigned reg = result_xmm(l);
-        if (esz == 3)
-            emit_v(l, part ? V_PUNPCKHQDQ : V_PUNPCKLQDQ, reg, a, b);
-        else
-            emit_v_imm(l, V_SHUFPS, reg, a, b, part ? 0xdd : 0x88);
-        return true;
-    }
-    unsigned t = take_xmm(l), u = same ? t : take_xmm(l);
-    emit_v_mem(l, V_PSHUFB, t, a, constant_mem(shuffles[part][esz])); /* in the low half */
-    if (!same)
-        emit_v_mem(l, V_PSHUFB, u, b, constant_mem(shuffles[part][esz]));
-    emit_v(l, V_PUNPCKLQDQ, result_xmm(l), t, u);
-    return true;
-}
-
-static bool lower_transpose(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned esz = insn->esz, bits = 8u << esz, second = insn->op == IR_trn2;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]);
-    if (esz == 3) {
-        emit_v(l, second ? V_PUNPCKHQDQ : V_PUNPCKLQDQ, result_xmm(l), a, b);
-        return true;
-    }
-    unsigned t = take_xmm(l), reg = result_xmm_apart(l);
-    if (second) {
-        shift(l, esz + 1, RIGHT, t, b, bits);
-        shift(l, esz + 1, LEFT, t, t, bits);
-        shift(l, esz + 1, RIGHT, reg, a, bits);
-    } else {
-        shift(l, esz + 1, LEFT, t, b, bits);
-        shift(l, esz + 1, LEFT, reg, a, bits);
-        shift(l, esz + 1, RIGHT, reg, reg, bits);
-    }
-    emit_v(l, V_POR, reg, reg, t);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-static bool lower_ext(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]);
-    if (bytes_of(insn) == 16) {
-        emit_v_imm(l, V_PALIGNR, result_xmm(l), b, a, (unsigned)insn->imm);
-        return true;
-    }
-    unsigned t = take_xmm(l), reg = result_xmm(l);
-    emit_v(l, V_PUNPCKLQDQ, t, a, b);
-    shift(l, 3, BYTES_RIGHT, reg, t, (unsigned)insn->imm);
-    finish_vector(l, reg, 8);
-    return true;
-}
-
-static bool lower_reverse(struct lower *l, const struct ir_insn *insn)
-{
-    static const enum jit_constant bytes[4] = {0, JIT_REV16, JIT_REV32, JIT_REV64};
-    static const enum jit_constant halves[4] = {0, 0, JIT_REV32_H, JIT_REV64_H};
-    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm(l);
-    if (insn->esz == 2) {
-        emit_v_unary(l, V_PSHUFD, reg, a);
-        emit_bytes(&l->e, 1, 0xb1);
-    } else {
-        emit_v_mem(l, V_PSHUFB, reg, a, constant_mem(insn->esz ? halves[insn->imm] : bytes[insn->imm]));
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-static bool is_zero_vector(const struct lower *l, unsigned v)
-{
-    const struct ir_insn *insn = insn_at(l, v);
-    return insn->op == IR_pair && is_const(l, insn->arg[0]) && !const_of(l, insn->arg[0]) && is_const(l, insn->arg[1]) &&
-           !const_of(l, insn->arg[1]);
-}
-
-/* The bottom of a chain of look-ups is zero: then what is out of range is zero, too, and the parts can be joined. */
-static bool ends_in_zero(const struct lower *l, unsigned v)
-{
-    while (insn_at(l, v)->op == IR_vtable)
-        v = insn_at(l, v)->arg[2];
-    return is_zero_vector(l, v);
-}
-
-static bool lower_table(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned otherwise = insn->arg[2];
-    if (!ends_in_zero(l, otherwise))
-        return false;
-    unsigned table = use_xmm(l, insn->arg[0]), index = use_xmm(l, insn->arg[1]), t = take_xmm(l);
-    if (insn->imm) {
-        unsigned k = take_temp(l);
-        emit_mov_imm(&l->e, k, 0x0101010101010101u * (uint64_t)insn->imm);
-        emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-        emit_v(l, V_PUNPCKLQDQ, t, t, t);
-        unsigned u = take_xmm(l);
-        emit_v(l, V_PSUBB, u, index, t);
-        index = u;
-    }
-    emit_v_mem(l, V_PADDUSB, t, index, constant_mem(JIT_OUT_OF_TABLE)); /* bit 7 of those above 15 */
-    if (is_zero_vector(l, otherwise)) {
-        unsigned reg = result_xmm(l);
-        emit_v(l, V_PSHUFB, reg, table, t);
-        finish_vector(l, reg, bytes_of(insn));
-        return true;
-    }
-    emit_v(l, V_PSHUFB, t, table, t);
-    unsigned before = use_xmm(l, otherwise), reg = result_xmm(l);
-    emit_v(l, V_POR, reg, before, t);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* --- cryptography ------------------------------------------------------------------------------------- */
-
-/* AESE adds the round key first, AESENCLAST last: a zero key there. */
-static bool lower_aes(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.aes)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), none = take_xmm(l);
-    emit_v(l, V_PXOR, t, a, b);
-    zero(l, none);
-    emit_v(l, insn->op == IR_aese ? V_AESENCLAST : V_AESDECLAST, t, t, none);
-    move_xmm(l, result_xmm(l), t);
-    return true;
-}
-
-/* Mixing columns alone: an inverse last round, then a full round, whose other steps cancel. */
-static bool lower_aes_mix(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.aes)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
-    if (insn->op == IR_aesimc) {
-        unsigned from = a < 16 ? a : t;
-        move_xmm(l, from, a);
-        emit_v_unary(l, V_AESIMC, t, from);
-    } else {
-        unsigned none = take_xmm(l);
-        zero(l, none);
-        emit_v(l, V_AESDECLAST, t, a, none);
-        emit_v(l, V_AESENC, t, t, none);
-    }
-    move_xmm(l, result_xmm(l), t);
-    return true;
-}
-
-/* Four rounds. The host does two at a time, on lanes f, e, b, a and h, g, d, c (the lowest first); of the operands one
- * is a, b, c, d and the other e, f, g, h, and SHA256H2 has them the other way round. XMM0 is a guest's register. */
-static bool lower_sha256_rounds(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.sha)
-        return false;
-    bool second = insn->op == IR_sha256h2;
-    unsigned abcd = use_xmm(l, insn->arg[second]), efgh = use_xmm(l, insn->arg[!second]), words = use_xmm(l, insn->arg[2]);
-    unsigned abef = take_xmm(l), cdgh = take_xmm(l), kept = take_xmm(l);
-    emit_v_imm(l, V_SHUFPS, abef, efgh, abcd, 0x11);
-    emit_v_imm(l, V_SHUFPS, cdgh, efgh, abcd, 0xbb);
-    move_xmm(l, kept, 0);
-    move_xmm(l, 0, words);
-    emit_sha(&l->e, SHA256RNDS2, cdgh, abef); /* now a, b, e, f; the others are the old ones */
-    emit_v_unary(l, V_PSHUFD, 0, 0);
-    emit_bytes(&l->e, 1, 0x0e);
-    emit_sha(&l->e, SHA256RNDS2, abef, cdgh);
-    move_xmm(l, 0, kept);
-    emit_v_imm(l, V_SHUFPS, result_xmm(l), abef, cdgh, second ? 0x11 : 0xbb);
-    return true;
-}
-
-static bool lower_sha256_schedule(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.sha)
-        return false;
-    unsigned d = use_xmm(l, insn->arg[0]), n = use_xmm(l, insn->arg[1]), t = take_xmm(l), last = take_xmm(l);
-    if (insn->op == IR_sha256su0) {
-        move_xmm(l, t, d);
-        move_xmm(l, last, n);
-        emit_sha(&l->e, SHA256MSG1, t, last);
-    } else {
-        unsigned m = use_xmm(l, insn->arg[2]);
-        emit_v_imm(l, V_PALIGNR, t, m, n, 4);
-        emit_v(l, V_PADDD, t, t, d);
-        move_xmm(l, last, m);
-        emit_sha(&l->e, SHA256MSG2, t, last);
-    }
-    move_xmm(l, result_xmm(l), t);
-    return true;
-}
-
-static bool lower_pmull(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.pclmul)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]);
-    emit_v_imm(l, V_PCLMULQDQ, result_xmm(l), a, b, insn->imm ? 0x11 : 0x00);
     return true;
 }
 
@@ -958,36 +716,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         emit_v(l, V_PUNPCKLQDQ, result_xmm(l), a, b);
         return true;
     }
-    case IR_zip1:
-    case IR_zip2:
-        return lower_zip(l, insn);
-    case IR_uzp1:
-    case IR_uzp2:
-        return lower_unzip(l, insn);
-    case IR_trn1:
-    case IR_trn2:
-        return lower_transpose(l, insn);
-    case IR_vext:
-        return lower_ext(l, insn);
-    case IR_vrev:
-        return lower_reverse(l, insn);
-    case IR_vtable:
-        return lower_table(l, insn);
-    case IR_aese:
-    case IR_aesd:
-        return lower_aes(l, insn);
-    case IR_aesmc:
-    case IR_aesimc:
-        return lower_aes_mix(l, insn);
-    case IR_sha256h:
-    case IR_sha256h2:
-        return lower_sha256_rounds(l, insn);
-    case IR_sha256su0:
-    case IR_sha256su1:
-        return lower_sha256_schedule(l, insn);
-    case IR_pmull:
-        return lower_pmull(l, insn);
     default:
-        return lower_binary_row(l, insn);
+        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_crypto(l, insn);
     }
 }

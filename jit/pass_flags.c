@@ -14,7 +14,7 @@
 #include <xemu/insn.h>
 #include <xemu/mem.h>
 
-enum effect { UNKNOWN, NEITHER, READS, WRITES };
+enum effect { NEITHER, READS, WRITES };
 
 enum { AHEAD = 12, BRANCHES = 3, PAGE_BYTES = 4096 };
 
@@ -65,17 +65,8 @@ static bool is_dead_at(struct ir_block *block, struct ir_block *one, uint64_t pc
 
 static bool may_leave(const struct ir_insn *insn)
 {
-    switch ((enum ir_op)insn->op) {
-    case IR_get_x:
-    case IR_put_x:
-    case IR_get_vreg:
-    case IR_put_vreg:
-    case IR_mark:
-    case IR_const:
-        return false;
-    default:
-        return !(ir_ops[insn->op].flags & IR_PURE);
-    }
+    return !ir_is_register_access(insn->op) && insn->op != IR_mark && insn->op != IR_const &&
+           !(ir_ops[insn->op].flags & IR_PURE);
 }
 
 static bool is_used(const struct ir_block *block, unsigned v)

@@ -51,6 +51,13 @@ struct ir_op_info {
 
 extern const struct ir_op_info ir_ops[IR_OP_COUNT];
 
+/* Reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block. */
+static inline bool ir_is_register_access(enum ir_op op)
+{
+    return op == IR_get_x || op == IR_put_x || op == IR_get_vreg || op == IR_put_vreg || op == IR_get_nzcv ||
+           op == IR_put_nzcv;
+}
+
 struct ir_insn {
     uint8_t op;      /* enum ir_op */
     uint8_t w;       /* 32 or 64 where IR_WIDTH, else 0 */
