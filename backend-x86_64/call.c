@@ -2,6 +2,8 @@
  * around the call, so that the block's code needs to know nothing of the C calling convention. */
 #include "lower.h"
 
+#include <string.h>
+
 /* --- the guest's state in registers ------------------------------------------------------------------- */
 
 void emit_load_state(struct emit *e)
@@ -22,7 +24,7 @@ void emit_save_state(struct emit *e)
             emit_v_rm(e, V_STOREUPS, (unsigned)host.v_pin[r], VEX_NONE, v_mem(r));
 }
 
-/* Calls the function at RAX with the operation at RSI, the operands in cpu->args and the result in cpu->args[3]. Keeps
+/* Calls the function of operation number RAX with the operation at RSI, the operands in cpu->args and the result in cpu->args[3]. Keeps
  * every register but RAX and RSI; the caller has saved these two in cpu->saved. */
 const uint8_t *emit_call_stub(struct emit *e)
 {
@@ -34,6 +36,8 @@ const uint8_t *emit_call_stub(struct emit *e)
     for (unsigned i = 0; i < host.xmm_temps; i++)
         emit_v_rm(e, V_STOREUPS, host.xmm_temp[i], VEX_NONE, CPU_FIELD(saved_v[i]));
     emit_save_state(e);
+    emit_mov_imm(e, RDX, (uint64_t)(const void *)ir_functions);
+    emit_rm(e, X86_MOV, 64, RAX, (struct x86_mem){RDX, RAX, 3, 0});
     emit_rm(e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
     for (int i = 0; i < 4; i++)
         emit_rm(e, X86_LEA, 64, pointers[i], CPU_FIELD(args[i]));
@@ -110,10 +114,37 @@ void emit_count(struct lower *l, unsigned which, int32_t n)
 {
     if (!l->buffer->counts)
         return;
+    l->buffer->portable = false;
     emit_mov_imm(&l->e, RSI, (uint64_t)&l->buffer->counts[which]);
     emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RSI, 0));
     emit_rm(&l->e, X86_LEA, 64, RAX, x86_at(RAX, n));
     emit_rm(&l->e, X86_STORE, 64, RAX, x86_at(RSI, 0));
+}
+
+/* RSI = where the operation will stand. */
+static void keep_operation(struct lower *l, const struct ir_insn *insn)
+{
+    if (l->kept_count == MAX_KEPT) {
+        l->failed = true;
+        return;
+    }
+    emit_bytes(&l->e, 3, 0x358d48); /* lea rsi, [rip + displacement] */
+    emit_bytes(&l->e, 4, 0);
+    l->kept[l->kept_count++] = (struct kept){l->e.at - 4, insn};
+}
+
+void emit_kept(struct lower *l)
+{
+    if (l->kept_count)
+        emit_bytes(&l->e, -(uintptr_t)l->e.at & 7, 0);
+    for (unsigned i = 0; i < l->kept_count && !l->e.full; i++) {
+        emit_patch(l->kept[i].displacement, l->e.at);
+        for (unsigned word = 0; word < sizeof(struct ir_insn) / 8; word++) {
+            uint64_t bytes;
+            memcpy(&bytes, (const uint8_t *)l->kept[i].insn + 8 * word, 8);
+            emit_bytes(&l->e, 8, bytes);
+        }
+    }
 }
 
 static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t pc)
@@ -122,15 +153,15 @@ static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t 
     emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
     emit_count(l, 1u + insn->op, 1);
     if (may_fault_in_function(insn->op)) {
-        emit_mov_imm(&l->e, RAX, pc);
+        emit_guest_address(l, RAX, pc);
         emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(pc));
     }
     bool numbers = uses_mxcsr((enum ir_op)insn->op);
     if (numbers)
         emit_mask_invalid(l, true);
-    emit_mov_imm(&l->e, RSI, (uint64_t)(l->operations + (insn - l->block->insns)));
-    emit_mov_imm(&l->e, RAX, (uint64_t)(const void *)ir_functions[insn->op]);
-    emit_call_to(&l->e, l->buffer->call);
+    keep_operation(l, insn);
+    emit_mov_imm(&l->e, RAX, insn->op);
+    call_stub(l, l->buffer->call);
     if (numbers)
         emit_mask_invalid(l, false);
     emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));

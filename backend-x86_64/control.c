@@ -47,8 +47,9 @@ static void store_pc(struct lower *l, uint64_t pc)
 {
     if (pc == (uint64_t)(int32_t)pc) {
         emit_store_imm(&l->e, 64, CPU_FIELD(pc), (int32_t)pc);
+        note_fixed(l);
     } else {
-        emit_mov_imm(&l->e, RAX, pc);
+        emit_guest_address(l, RAX, pc);
         emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(pc));
     }
 }
@@ -58,7 +59,7 @@ void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason)
     store_pc(l, pc);
     emit_mov_imm(&l->e, SCRATCH, 0);
     emit_mov_imm(&l->e, RAX, reason);
-    emit_jmp_to(&l->e, l->buffer->exit);
+    jmp_to_stub(l, l->buffer->exit);
 }
 
 /* --- links -------------------------------------------------------------------------------------------- */
@@ -92,13 +93,14 @@ static void emit_return_point(struct lower *l, uint64_t pc)
 {
     if (pc == (uint64_t)(int32_t)pc) {
         emit_ri(&l->e, X86_CMP, 64, TARGET, (int32_t)pc);
+        note_fixed(l);
     } else if (l->literal_count < MAX_EXITS) {
         l->literals[l->literal_count++] =
             (struct literal){emit_relative(&l->e, 3, 0x053b48), pc}; /* cmp rax, [rip + displacement] */
     } else {
         l->failed = true;
     }
-    emit_jcc_to(&l->e, CC_NE, l->buffer->return_miss);
+    jcc_to_stub(l, CC_NE, l->buffer->return_miss);
     emit_link(l, pc, 1, 0xe9);
 }
 
@@ -131,11 +133,13 @@ void emit_exits(struct lower *l)
         if (l->exits[i].poll)
             patch_here(l, l->exits[i].poll);
         emit_mov_imm(&l->e, SCRATCH, l->exits[i].link);
-        emit_jmp_to(&l->e, l->buffer->exit_link);
+        note_reloc(l, RELOC_LINK);
+        jmp_to_stub(l, l->buffer->exit_link);
     }
     for (unsigned i = 0; i < l->literal_count && !l->e.full; i++) {
         patch_here(l, l->literals[i].displacement);
         emit_bytes(&l->e, 8, l->literals[i].value);
+        note_reloc(l, RELOC_GUEST);
     }
 }
 
@@ -185,7 +189,7 @@ void lower_jump(struct lower *l, const struct ir_insn *insn)
         emit_go_to_found(&l->e, FOUND_JMP);
         patch_here(l, away[0]);
         patch_here(l, away[1]);
-        emit_jmp_to(&l->e, l->buffer->not_found);
+        jmp_to_stub(l, l->buffer->not_found);
         return;
     }
     emit_go_to_found(&l->e, FOUND_CALL);
@@ -193,7 +197,7 @@ void lower_jump(struct lower *l, const struct ir_insn *insn)
     emit_return_point(l, l->pc + 4);
     patch_here(l, away[0]);
     patch_here(l, away[1]);
-    emit_call_to(&l->e, l->buffer->not_found);
+    call_stub(l, l->buffer->not_found);
     emit_jmp_to(&l->e, back);
 }
 

@@ -100,4 +100,12 @@ static const union vec host_constants[JIT_CONSTANTS] = {
 
 unsigned backend_best_level(void) { return best_level(); }
 void backend_init(unsigned level) { host_init(level ? (enum host_level)level : HOST_V4); }
+
+uint64_t backend_host_key(void)
+{
+    return (uint64_t)host.level | (uint64_t)host.lzcnt << 8 | (uint64_t)host.bmi2 << 9 | (uint64_t)host.aes << 10 |
+           (uint64_t)host.pclmul << 11 | (uint64_t)host.gfni << 12 | (uint64_t)host.sha << 13 |
+           (uint64_t)host.bitalg << 14;
+}
+
 const union vec *backend_constants(void) { return host_constants; }

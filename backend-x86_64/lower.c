@@ -115,7 +115,7 @@ static void find_targets(struct lower *l)
             continue;
         unsigned v = insn->arg[0];
         bool vector = insn->op == IR_put_vreg;
-        bool clear = l->w[v].target == NONE && !l->w[v].packed && !is_const(l, v) &&
+        bool clear = l->w[v].target == NONE && !l->w[v].packed && !is_immediate(l, v) &&
                      insn_at(l, v)->op != IR_get_x && insn_at(l, v)->op != IR_get_vreg;
         for (unsigned between = v + 1; clear && between < put; between++) {
             const struct ir_insn *other = insn_at(l, between);
@@ -179,18 +179,6 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
 
 /* --- blocks ------------------------------------------------------------------------------------------- */
 
-/* The operations that functions will read lie in front of the code: the block's own storage is reused. */
-static const struct ir_insn *keep_operations(struct code_buffer *buffer, const struct ir_block *block)
-{
-    uint8_t *place = (uint8_t *)(((uintptr_t)buffer->at + 7) & ~(uintptr_t)7);
-    size_t bytes = block->count * sizeof(struct ir_insn);
-    if (place + bytes + 64 > buffer->end)
-        return NULL;
-    memcpy(place, block->insns, bytes);
-    buffer->at = place + bytes;
-    return (const struct ir_insn *)place;
-}
-
 /* FCMP is compared at its place even if its users do it again. */
 static bool needs_code(const struct lower *l, unsigned v)
 {
@@ -218,13 +206,17 @@ static bool has_traps(const struct ir_block *block)
 
 static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain)
 {
-    l->e = (struct emit){.at = buffer->at, .end = buffer->end, .level = (uint8_t)host.level};
+    l->start = (uint8_t *)(((uintptr_t)buffer->at + CODE_ALIGNMENT - 1) & ~(uintptr_t)(CODE_ALIGNMENT - 1));
+    l->e = (struct emit){.at = l->start, .end = buffer->end, .level = (uint8_t)host.level};
     l->buffer = buffer;
     l->block = block;
     l->failed = false;
     l->plain = plain;
     l->careful = has_traps(block);
-    l->cold_count = l->fp_exit_count = l->exit_count = l->literal_count = 0;
+    l->cold_count = l->fp_exit_count = l->exit_count = l->literal_count = l->kept_count = 0;
+    buffer->reloc_count = 0;
+    buffer->portable = buffer->reloc_capacity && !l->careful && !backend_exact_underflow;
+    buffer->fixed = false;
     l->fp_checked = false;
     l->flags_of = MAX_VALUES;
     memset(l->slot_value, 0xff, sizeof l->slot_value);
@@ -246,16 +238,16 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
         emit_cold(l, &l->colds[i]);
     emit_fp_exits(l);
     emit_exits(l);
+    emit_kept(l);
     return !l->e.full && !l->failed;
 }
 
 const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
 {
     static __thread struct lower l;
-    uint8_t *before = buffer->at;
     unsigned sites = buffer->site_count, links = buffer->link_count;
 
-    if (block->count > MAX_VALUES || !(l.operations = keep_operations(buffer, block)))
+    if (block->count > MAX_VALUES || buffer->end - buffer->at < CODE_ALIGNMENT)
         return NULL;
     bool done = compile(&l, buffer, block, false);
     if (!done && !l.e.full) {
@@ -264,12 +256,10 @@ const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block
         done = compile(&l, buffer, block, true);
     }
     if (!done) {
-        buffer->at = before;
         buffer->site_count = sites;
         buffer->link_count = links;
         return NULL;
     }
-    const uint8_t *code = buffer->at;
     buffer->at = l.e.at;
-    return code;
+    return l.start;
 }

@@ -68,11 +68,19 @@ struct literal {
     uint64_t value;
 };
 
+/* An operation that functions will read when the code runs, to be copied behind it. */
+struct kept {
+    uint8_t *displacement; /* relative to the instruction pointer */
+    const struct ir_insn *insn;
+};
+
+enum { MAX_KEPT = 256 };
+
 struct lower {
     struct emit e;
     struct code_buffer *buffer;
     const struct ir_block *block;
-    const struct ir_insn *operations; /* the copy that functions may read when the code runs */
+    uint8_t *start;            /* of the code */
     unsigned now;              /* index of the operation */
     uint64_t pc;               /* of the guest's instruction */
     uint64_t busy;             /* registers that may not be evicted at the moment, by number */
@@ -91,7 +99,8 @@ struct lower {
     unsigned fp_exit_count;
     struct side_exit exits[MAX_EXITS];
     struct literal literals[MAX_EXITS];
-    unsigned exit_count, literal_count;
+    struct kept kept[MAX_KEPT];
+    unsigned exit_count, literal_count, kept_count;
     bool failed;
 };
 
@@ -115,7 +124,13 @@ static inline struct x86_mem constant_mem(enum jit_constant c)
     return x86_at(RBP, (int32_t)offsetof(struct cpu, constants) - CPU_BIAS + (int)c * 16);
 }
 
-static inline bool is_const(const struct lower *l, unsigned v) { return insn_at(l, v)->op == IR_const; }
+/* A number that is known here. Addresses are not: their instructions are to be changed when the code is moved. */
+static inline bool is_const(const struct lower *l, unsigned v)
+{
+    return insn_at(l, v)->op == IR_const && insn_at(l, v)->esz == CONST_NUMBER;
+}
+/* Computed where it is needed, from nothing. */
+static inline bool is_immediate(const struct lower *l, unsigned v) { return insn_at(l, v)->op == IR_const; }
 static inline int64_t const_of(const struct lower *l, unsigned v) { return insn_at(l, v)->imm; }
 static inline bool fits32(int64_t imm) { return imm == (int32_t)imm; }
 static inline bool is_vector(const struct lower *l, unsigned v) { return ir_ops[insn_at(l, v)->op].result == IR_VEC; }
@@ -150,6 +165,18 @@ unsigned result_reg_from(struct lower *l, unsigned v);
 void leave_home(struct lower *l, unsigned r, enum ir_type type);
 void end_operation(struct lower *l);
 void note_fault_site(struct lower *l);
+
+/* --- what moves with the code (reloc.c) --- */
+
+/* The four or eight bytes that were emitted last are of this kind. */
+void note_reloc(struct lower *l, enum reloc_kind kind);
+/* reg = an address of the guest's. */
+void emit_guest_address(struct lower *l, unsigned reg, uint64_t addr);
+/* addr was emitted in 32 bits: the code is good for this pc only. */
+void note_fixed(struct lower *l);
+void jmp_to_stub(struct lower *l, const uint8_t *stub);
+void jcc_to_stub(struct lower *l, enum x86_cc cc, const uint8_t *stub);
+void call_stub(struct lower *l, const uint8_t *stub);
 
 /* --- by area --- */
 
@@ -196,6 +223,7 @@ void call_function(struct lower *l, const struct ir_insn *insn);
 struct cold *new_cold(struct lower *l, const struct ir_insn *insn);
 void emit_cold(struct lower *l, const struct cold *cold);
 const uint8_t *emit_call_stub(struct emit *e);
+void emit_kept(struct lower *l); /* the operations that functions will read, behind all code */
 void emit_count(struct lower *l, unsigned which, int32_t n); /* of code_buffer.counts; changes RAX and RSI */
 void emit_load_state(struct emit *e);
 void emit_save_state(struct emit *e);

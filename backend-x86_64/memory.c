@@ -152,7 +152,7 @@ static void lower_put_x(struct lower *l, const struct ir_insn *insn)
         emit_store_imm(&l->e, 64, x_mem(r), (int32_t)const_of(l, v));
     else
         emit_rm(&l->e, X86_STORE, 64, use(l, v), x_mem(r));
-    if (!is_const(l, v) && l->w[v].home == NONE)
+    if (!is_immediate(l, v) && l->w[v].home == NONE)
         l->w[v].home = (int16_t)r;
 }
 

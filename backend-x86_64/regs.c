@@ -54,6 +54,8 @@ void load_into(struct lower *l, unsigned reg, unsigned v)
     int from = register_of(l, v);
     if (is_const(l, v))
         emit_mov_imm(&l->e, reg, (uint64_t)const_of(l, v));
+    else if (is_immediate(l, v))
+        emit_guest_address(l, reg, (uint64_t)const_of(l, v));
     else if (from == (int)reg)
         return;
     else if (is_xmm(reg) && from != NONE)
@@ -79,7 +81,7 @@ static void evict(struct lower *l, unsigned reg)
         return;
     unsigned v = (unsigned)l->in_reg[reg];
     struct where *w = &l->w[v];
-    if (w->home == NONE && w->slot == NONE && !is_const(l, v) && w->last >= l->now) {
+    if (w->home == NONE && w->slot == NONE && !is_immediate(l, v) && w->last >= l->now) {
         take_slot(l, v);
         store_reg(l, reg, slot_mem(w->slot));
     }
@@ -97,7 +99,7 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
         if (l->busy >> reg & 1)
             continue;
         int v = l->in_reg[reg];
-        int last = v == NONE || l->w[v].last < l->now ? INT16_MAX : is_const(l, (unsigned)v) ? INT16_MAX - 1 : l->w[v].last;
+        int last = v == NONE || l->w[v].last < l->now ? INT16_MAX : is_immediate(l, (unsigned)v) ? INT16_MAX - 1 : l->w[v].last;
         if (last > best_last) {
             best_last = last;
             best = (int)reg;

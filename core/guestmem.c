@@ -441,6 +441,18 @@ bool guest_range_next(uint64_t *start, uint64_t *end)
     return found;
 }
 
+/* Numbers of files are odd, see object_of(). */
+bool guest_code_place(uint64_t addr, struct code_place *place)
+{
+    pthread_mutex_lock(&lock);
+    size_t i = set_find(addr);
+    bool found = i < count && at[i].start <= addr && at[i].exec && at[i].object % 2 && at[i].object != UNKNOWN;
+    if (found)
+        *place = (struct code_place){at[i].object, at[i].offset + (addr - at[i].start)};
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 bool guest_range_executable(uint64_t start, uint64_t end)
 {
     pthread_mutex_lock(&lock);

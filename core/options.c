@@ -21,7 +21,7 @@ typedef const char *setter(void *member, const char *value);
 static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine, set_host,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
-static setter set_inherited;
+static setter set_inherited, set_cache_dir;
 
 struct option_row {
     char letter;
@@ -68,7 +68,7 @@ static void apply(const struct option_row *row, const char *shown, const char *v
         die(STATUS_USAGE, "%s: %s (see xemu --help)", shown, wrong);
     settings[row - rows].given = row->stores;
     settings[row - rows].value = value;
-    if (row->set == set_path || row->set == set_strace) /* which made it absolute */
+    if (row->set == set_path || row->set == set_strace || row->set == set_cache_dir) /* which made it absolute */
         settings[row - rows].value = *(const char **)((char *)&options + row->offset);
 }
 
@@ -259,6 +259,11 @@ static const char *set_cpu(void *member, const char *value)
     }
     *(const char **)member = value;
     return cpu_select(value);
+}
+
+static const char *set_cache_dir(void *member, const char *value)
+{
+    return strcmp(value, "none") ? set_path(member, value) : set_string(member, value);
 }
 
 static const char *set_strace(void *member, const char *value)

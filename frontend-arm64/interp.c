@@ -6,6 +6,7 @@
 
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
+#include <xemu/options.h>
 #include <xemu/trace.h>
 
 #include <errno.h>
@@ -39,12 +40,15 @@ struct block {
 
 #define NO_PC 1 /* not aligned: no block is there */
 enum { HASH_SIZE = 1 << 14, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
+/* Beside the compiler, which takes over what is run often: the rest need not be kept for long. */
+enum { SMALL_ARENA_BYTES = 512 << 10 };
 
 struct interp {
     uint64_t generation; /* of guest code, when the blocks were decoded */
     const struct entry *left; /* the last entry of the block that control came from, or null */
     size_t used;         /* bytes of the arena */
-    char *arena;         /* ARENA_BYTES, touched as it fills */
+    size_t size;         /* of it, in bytes */
+    char *arena;         /* touched as it fills */
     struct block *hash[HASH_SIZE];
 };
 
@@ -170,10 +174,12 @@ static void flush(struct interp *interp, uint64_t generation)
 static struct interp *interp_new(void)
 {
     struct interp *interp = calloc(1, sizeof *interp);
-    void *arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t size = options.engine == ENGINE_INTERP ? ARENA_BYTES : SMALL_ARENA_BYTES;
+    void *arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!interp || arena == MAP_FAILED)
         die(126, "not enough memory for the interpreter's cache");
     interp->arena = arena;
+    interp->size = size;
     return interp;
 }
 
@@ -181,7 +187,7 @@ void interp_free(struct cpu *cpu)
 {
     if (!cpu->interp)
         return;
-    munmap(cpu->interp->arena, ARENA_BYTES);
+    munmap(cpu->interp->arena, cpu->interp->size);
     free(cpu->interp);
     cpu->interp = NULL;
 }
@@ -218,7 +224,7 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
     fetch_check(cpu);
     if (cpu->pc != pc)
         return find_block(cpu, cpu->pc);
-    if (interp->used + room > ARENA_BYTES)
+    if (interp->used + room > interp->size)
         flush(interp, interp->generation);
     struct block *block = (struct block *)(interp->arena + interp->used);
     struct entry *entry = block->entries;

@@ -110,6 +110,10 @@ static uint16_t append(struct cx *cx, struct ir_insn insn)
 #undef ROW
 
 VOCABULARY VAL v_const(struct cx *cx, uint64_t value) { return INT_VALUE(const, 0, .imm = (int64_t)value); }
+VOCABULARY VAL v_address(struct cx *cx, uint64_t value)
+{
+    return INT_VALUE(const, 0, .esz = CONST_ADDRESS, .imm = (int64_t)value);
+}
 
 static void end(struct cx *cx, struct ir_insn insn)
 {

@@ -1,5 +1,5 @@
 /* The cache's memory: the region of code, its arenas, and the hash by which blocks are found. */
-#include "cache.h"
+#include "store.h"
 
 #include <xemu/log.h>
 #include <xemu/options.h>
@@ -51,24 +51,26 @@ static bool map_two(uint8_t **write, uint8_t **execute, size_t size)
 }
 
 /* An arena's part of the tables: by what code of its size can have at most, in practice. */
-enum { BYTES_PER_BLOCK = 64, BYTES_PER_LINK = 24, BYTES_PER_SITE = 8 };
+enum { BYTES_PER_BLOCK = 64, BYTES_PER_LINK = 24, BYTES_PER_SITE = 8, BYTES_PER_RELOC = 8 };
 
 static bool reserve_tables(size_t size)
 {
     struct tables {
-        size_t blocks, links, sites;
+        size_t blocks, links, sites, relocs;
     } bytes = {
         size / BYTES_PER_BLOCK * sizeof(struct jit_block),
         (size / BYTES_PER_LINK + 1) * sizeof(struct code_link),
         size / BYTES_PER_SITE * sizeof(struct fault_site),
+        size / BYTES_PER_RELOC * sizeof(struct code_reloc),
     };
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    uint8_t *memory = reserve(bytes.blocks + bytes.links + bytes.sites, PROT_READ | PROT_WRITE, flags, -1);
+    uint8_t *memory = reserve(bytes.blocks + bytes.links + bytes.sites + bytes.relocs, PROT_READ | PROT_WRITE, flags, -1);
     if (!memory)
         return false;
     cache.links = (struct code_link *)memory;
     cache.arenas[0].blocks = (struct jit_block *)(memory + bytes.links);
     cache.arenas[0].sites = (struct fault_site *)(memory + bytes.links + bytes.blocks);
+    cache.arenas[0].relocs = (struct code_reloc *)(memory + bytes.links + bytes.blocks + bytes.sites);
     return true;
 }
 
@@ -86,6 +88,8 @@ static void divide(void)
             .link_capacity = (unsigned)(size / BYTES_PER_LINK),
             .site_capacity = (unsigned)(size / BYTES_PER_SITE),
             .blocks = first->blocks + i * (size / BYTES_PER_BLOCK),
+            .reloc_capacity = (unsigned)(size / BYTES_PER_RELOC),
+            .relocs = first->relocs + i * (size / BYTES_PER_RELOC),
             .sites = first->sites + i * (size / BYTES_PER_SITE),
             .first_link = 1 + i * (unsigned)(size / BYTES_PER_LINK),
         };
@@ -116,6 +120,7 @@ static bool map_code(size_t size)
             return false;
         cache.to_execute = execute - cache.start;
     }
+    madvise(cache.start, size, MADV_HUGEPAGE);
     cache.size = size;
     return true;
 }
@@ -180,11 +185,12 @@ struct jit_block *cache_find(uint64_t pc)
 static bool is_full(const struct arena *arena)
 {
     return arena->end - arena->at < BLOCK_ROOM || arena->block_count == arena->block_capacity ||
-           arena->link_capacity - arena->link_count < 64 || arena->site_capacity - arena->site_count < 4096;
+           arena->link_capacity - arena->link_count < 64 || arena->site_capacity - arena->site_count < 4096 ||
+           arena->reloc_capacity - arena->reloc_count < 4096;
 }
 
 /* The arena to fill. While one is filled the next waits for the threads to leave it. */
-static struct arena *arena_to_fill(void)
+struct arena *cache_arena_to_fill(void)
 {
     struct arena *arena = &cache.arenas[cache.current];
     if (!is_full(arena))
@@ -196,7 +202,7 @@ static struct arena *arena_to_fill(void)
     if (arena->retired && !arena_is_quiet(arena))
         return NULL;
     arena->at = arena->start;
-    arena->block_count = arena->link_count = 0;
+    arena->block_count = arena->link_count = arena->reloc_count = arena->saved = 0;
     atomic_store(&arena->site_count, 0);
     arena->retired = false;
     cache.current = next;
@@ -214,43 +220,59 @@ static void publish(struct jit_block *block)
     atomic_store_explicit(head, block, memory_order_release);
 }
 
-enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, struct jit_block **added)
+void cache_output(struct code_buffer *out, const struct arena *arena)
 {
-    struct arena *arena = arena_to_fill();
-    if (!arena)
-        return CACHE_FULL;
-    struct code_buffer out = cache.stubs; /* for where the stubs are */
-    out.start = cache.start;
-    out.at = arena->at;
-    out.end = arena->end;
-    out.sites = arena->sites;
-    out.site_count = arena->site_count;
-    out.site_capacity = arena->site_capacity;
-    out.link_count = arena->first_link + arena->link_count;
-    out.link_capacity = arena->first_link + arena->link_capacity;
-    const uint8_t *code = backend_compile(&out, ir);
-    if (!code)
-        return CACHE_TOO_BIG;
+    *out = cache.stubs; /* for where the stubs are */
+    out->start = cache.start;
+    out->at = arena->at;
+    out->end = arena->end;
+    out->sites = arena->sites;
+    out->site_count = arena->site_count;
+    out->site_capacity = arena->site_capacity;
+    out->link_count = arena->first_link + arena->link_count;
+    out->link_capacity = arena->first_link + arena->link_capacity;
+    out->relocs = arena->relocs + arena->reloc_count;
+    out->reloc_capacity = store_ready() ? arena->reloc_capacity - arena->reloc_count : 0;
+}
 
+struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *out, const struct jit_block *made)
+{
     struct jit_block *block = &arena->blocks[arena->block_count++];
-    *block = (struct jit_block){
-        .pc = ir->pc,
-        .code = code,
-        .guest_bytes = guest_bytes,
-        .read_start = ir->read_start,
-        .read_end = ir->read_end,
-        .host_bytes = (uint32_t)(out.at - code),
-        .first_link = arena->link_count,
-        .link_count = out.link_count - arena->first_link - arena->link_count,
-    };
-    arena->at = out.at;
-    arena->link_count = out.link_count - arena->first_link;
-    atomic_store_explicit(&arena->site_count, out.site_count, memory_order_release);
-    cache.stats.blocks++;
-    cache.stats.guest_instructions += guest_bytes / 4;
-    cache.stats.host_bytes += block->host_bytes;
+    *block = *made;
+    block->host_bytes = (uint32_t)(out->at - block->code);
+    block->first_link = arena->link_count;
+    block->link_count = out->link_count - arena->first_link - arena->link_count;
+    block->first_site = arena->site_count;
+    block->site_count = out->site_count - arena->site_count;
+    block->first_reloc = arena->reloc_count;
+    block->reloc_count = out->reloc_count;
+    block->fixed = out->fixed;
+    arena->at = out->at;
+    arena->link_count += block->link_count;
+    if (block->store_file)
+        arena->reloc_count += block->reloc_count;
+    atomic_store_explicit(&arena->site_count, out->site_count, memory_order_release);
     publish(block);
     perf_add(block);
-    *added = block;
+    return block;
+}
+
+enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *made, struct jit_block **added)
+{
+    struct arena *arena = cache_arena_to_fill();
+    if (!arena)
+        return CACHE_FULL;
+    struct code_buffer out;
+    struct jit_block block = *made;
+    cache_output(&out, arena);
+    block.code = backend_compile(&out, ir);
+    if (!block.code)
+        return CACHE_TOO_BIG;
+    if (!out.portable)
+        block.store_file = 0;
+    *added = cache_publish(arena, &out, &block);
+    cache.stats.blocks++;
+    cache.stats.guest_instructions += block.guest_bytes / 4;
+    cache.stats.host_bytes += (*added)->host_bytes;
     return CACHE_ADDED;
 }

@@ -23,7 +23,7 @@ enum { MXCSR_IE = 1, MXCSR_IM = 0x80 };
 enum {
     MAX_ARENAS = 8,
     BLOCK_ROOM = 32 << 10,    /* an arena with less than this is full */
-    HASH_HEADS = 1 << 14,
+    HASH_HEADS = 1 << 16,
     PAGE_HEADS = 1 << 13,
     RETURN_STACK = 64 << 10,  /* bytes of a thread's stack of return points... */
     RETURN_GUARD = 4 << 10,   /* ...and below it */
@@ -39,6 +39,12 @@ struct jit_block {
     uint32_t guest_bytes, host_bytes;
     uint64_t read_start, read_end; /* the guest's code that it depends on, within its page */
     unsigned first_link, link_count; /* numbers of links, the first one relative to the arena's first */
+    unsigned first_site, site_count;
+    unsigned first_reloc, reloc_count;
+    uint64_t guest_hash;     /* of that code */
+    uint32_t store_place;    /* for the store: the first instruction's place in... */
+    uint8_t store_file;      /* ...the file of this number; 0: the block is not to be saved */
+    bool fixed;              /* good for this pc only */
     _Atomic bool retired;
     struct jit_block *_Atomic next_in_hash;
     struct jit_block *next_in_page, **before_in_page;
@@ -50,6 +56,8 @@ struct jit_block {
     STAT(blocks, "blocks compiled")                                             \
     STAT(guest_instructions, "guest instructions in them")                      \
     STAT(host_bytes, "bytes of host code")                                      \
+    STAT(blocks_loaded, "blocks taken from the disk")                            \
+    STAT(blocks_saved, "blocks written to it")                                   \
     STAT(compile_ns, "nanoseconds spent compiling")                             \
     STAT(lookups, "look-ups outside of compiled code")                          \
     STAT(links, "links made")                                                   \
@@ -77,6 +85,9 @@ struct arena {
     struct fault_site *sites;
     _Atomic unsigned site_count;  /* read by fault handlers */
     unsigned site_capacity;
+    struct code_reloc *relocs;    /* of blocks that are to be saved */
+    unsigned reloc_count, reloc_capacity;
+    unsigned saved;               /* so many of the blocks need not be saved any more */
     bool retired;
     uint64_t epoch;               /* since when; readers of this epoch have no business here */
 };
@@ -120,7 +131,7 @@ extern struct code_cache cache;
 /* Neighbours share a head, so that little code touches few pages of heads. */
 static inline struct jit_block *_Atomic *cache_hash_head(uint64_t pc)
 {
-    return &cache.hash[(pc >> 4 ^ pc >> 20) & (HASH_HEADS - 1)];
+    return &cache.hash[(pc >> 3 ^ pc >> 19) & (HASH_HEADS - 1)];
 }
 
 /* --- cache.c --- */
@@ -131,10 +142,16 @@ bool cache_ready(void);
 /* The block at pc, or null. */
 struct jit_block *cache_find(uint64_t pc);
 
-/* Adds the block of *ir to the cache; with the lock held. Null: no arena is free yet (CACHE_FULL), or the back end
+/* Adds the block of *ir to the cache; *made has what is known of it beside the code. With the lock held. Null: no arena is free yet (CACHE_FULL), or the back end
  * cannot do it (CACHE_TOO_BIG). */
 enum cache_answer { CACHE_ADDED, CACHE_FULL, CACHE_TOO_BIG };
-enum cache_answer cache_add(const struct ir_block *ir, uint32_t guest_bytes, struct jit_block **added);
+enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *made, struct jit_block **added);
+
+/* The steps of this, for others who have code: the arena that it goes to, or null (CACHE_FULL); where to write it; and
+ * the block with all that was written, which can be found from then on. */
+struct arena *cache_arena_to_fill(void);
+void cache_output(struct code_buffer *out, const struct arena *arena);
+struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *out, const struct jit_block *made);
 
 /* In a forked child: it has the code if that was private memory, else a new and empty cache. */
 void cache_after_fork(void);
@@ -150,6 +167,7 @@ void link_to(struct code_link *link, struct jit_block *block);
 bool link_is_open(const struct code_link *link); /* leads to its stub; also without the lock */
 void link_reset(struct code_link *link);        /* back to its stub */
 void links_reset_incoming(struct jit_block *block);
+void links_of_new(const struct jit_block *block); /* those that lead to blocks which are there already */
 
 /* --- invalidate.c; with the lock held --- */
 
@@ -157,6 +175,11 @@ void pages_add(struct jit_block *block);
 void block_retire(struct jit_block *block);
 void arena_retire(struct arena *arena);
 bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in it any more */
+
+/* --- jit.c --- */
+
+/* Whether numbers of an instruction in [start, end) are left to functions. */
+bool jit_traps_within(uint64_t start, uint64_t end);
 
 /* --- stats.c --- */
 

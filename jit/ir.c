@@ -66,6 +66,7 @@ const struct ir_op_info ir_ops[IR_OP_COUNT] = {
 };
 
 static const char lane_letters[] = "bhsd";
+static const char address_name[] = "address"; /* a constant of that kind */
 
 /* --- text --------------------------------------------------------------------------------------------- */
 
@@ -76,7 +77,7 @@ static void print_insn(FILE *out, unsigned index, const struct ir_insn *insn)
 
     if (info->result)
         fprintf(out, "%%%u = ", index);
-    fputs(info->name, out);
+    fputs(insn->op == IR_const && insn->esz == CONST_ADDRESS ? address_name : info->name, out);
     if (info->flags & IR_WIDTH)
         fprintf(out, ".%u", insn->w);
     if (info->flags & IR_SHAPE)
@@ -121,16 +122,27 @@ static bool number(struct text *t, int base, uint64_t *value)
     return found;
 }
 
-static int find_op(struct text *t)
+static bool accept_name(struct text *t, const char *name)
+{
+    size_t length = strcspn(t->at, " \t.,\n;");
+    if (strlen(name) != length || memcmp(name, t->at, length))
+        return false;
+    t->at += length;
+    return true;
+}
+
+static bool find_op(struct text *t, struct ir_insn *insn)
 {
     skip_blanks(t);
-    size_t length = strcspn(t->at, " \t.,\n;");
-    for (int op = 0; op < IR_OP_COUNT; op++)
-        if (strlen(ir_ops[op].name) == length && !memcmp(ir_ops[op].name, t->at, length)) {
-            t->at += length;
-            return op;
+    *insn = (struct ir_insn){.op = IR_const, .esz = CONST_ADDRESS};
+    if (accept_name(t, address_name))
+        return true;
+    for (unsigned op = 0; op < IR_OP_COUNT; op++)
+        if (accept_name(t, ir_ops[op].name)) {
+            *insn = (struct ir_insn){.op = (uint8_t)op};
+            return true;
         }
-    return -1;
+    return false;
 }
 
 static const char *parse_shape(struct text *t, struct ir_insn *insn)
@@ -187,11 +199,9 @@ static const char *parse_line(struct text *t, unsigned index, struct ir_insn *in
 
     if (has_result && (!number(t, 10, &value) || value != index || !accept(t, '=')))
         return "results are numbered by their position";
-    int op = find_op(t);
-    if (op < 0)
+    if (!find_op(t, insn))
         return "unknown operation";
-    *insn = (struct ir_insn){.op = (uint8_t)op};
-    if (has_result != (ir_ops[op].result != IR_NONE))
+    if (has_result != (ir_ops[insn->op].result != IR_NONE))
         return has_result ? "operation without a result" : "result expected, as %0 =";
     const char *error = parse_operands(t, insn);
     skip_blanks(t);

@@ -1,7 +1,7 @@
 /* The block compiler as an engine: finds or makes the code of the block at pc, links it to where control came
  * from, and runs it. */
-#include "cache.h"
 #include "passes.h"
+#include "store.h"
 
 #include <xemu/insn.h>
 #include <xemu/interp.h>
@@ -22,15 +22,14 @@ enum {
 /* How often a block was interpreted, up to HOT. Blocks may share a count, and threads may lose some. */
 static _Atomic uint8_t heat[HEAT_ENTRIES];
 
-/* Whether the block at pc is to be interpreted this time. */
-static bool is_cold(uint64_t pc)
+/* Counts one more run of the block at pc; returns how many there were before, at most HOT. */
+static unsigned add_heat(uint64_t pc)
 {
     _Atomic uint8_t *count = &heat[(pc >> 2) & (HEAT_ENTRIES - 1)];
     uint8_t before = atomic_load_explicit(count, memory_order_relaxed);
-    if (options.engine == ENGINE_JIT || before >= HOT)
-        return false;
-    atomic_store_explicit(count, before + 1, memory_order_relaxed);
-    return true;
+    if (before < HOT)
+        atomic_store_explicit(count, before + 1, memory_order_relaxed);
+    return before;
 }
 
 static void verify(const struct ir_block *block)
@@ -84,25 +83,14 @@ static void lift(struct cpu *cpu, unsigned insns)
     verify(jit->ir);
 }
 
-/* The links of a new block to blocks that are there already. */
-static void link_new(const struct jit_block *block)
-{
-    struct code_link *links = cache.links + cache.arenas[cache.current].first_link + block->first_link;
-    for (struct code_link *link = links; link < links + block->link_count; link++) {
-        struct jit_block *target = cache_find(link->target);
-        if (target)
-            link_to(link, target);
-    }
-}
-
 /* With the lock held: adds what lift() made, unless somebody else was faster. */
-static enum cache_answer add(const struct ir_block *ir, uint32_t bytes, struct jit_block **block)
+static enum cache_answer add(const struct ir_block *ir, const struct jit_block *made, struct jit_block **block)
 {
     if ((*block = cache_find(ir->pc)))
         return CACHE_ADDED;
-    enum cache_answer answer = cache_add(ir, bytes, block);
+    enum cache_answer answer = cache_add(ir, made, block);
     if (answer == CACHE_ADDED && !logs_blocks())
-        link_new(*block);
+        links_of_new(*block);
     return answer;
 }
 
@@ -122,6 +110,8 @@ static struct jit_block *compile(struct cpu *cpu)
     struct jit *jit = cpu->jit;
     struct jit_block *block = NULL;
     uint64_t started = now_ns();
+    uint32_t place = 0;
+    unsigned file = store_ready() ? store_place(cpu->pc, &place) : 0;
     enum cache_answer answer = CACHE_TOO_BIG;
     for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 4) {
         if (!insns)
@@ -129,11 +119,19 @@ static struct jit_block *compile(struct cpu *cpu)
         bool stale;
         do {
             lift(cpu, insns);
-            uint32_t bytes = guest_bytes(jit->ir);
+            struct jit_block made = {
+                .pc = cpu->pc,
+                .guest_bytes = guest_bytes(jit->ir),
+                .read_start = jit->ir->read_start,
+                .read_end = jit->ir->read_end,
+                .guest_hash = store_hash(jit->ir->read_start, jit->ir->read_end),
+                .store_place = place,
+                .store_file = (uint8_t)file,
+            };
             pthread_mutex_lock(&cache.lock);
             stale = jit->lift_is_stale;
             if (!stale)
-                answer = add(jit->ir, bytes, &block);
+                answer = add(jit->ir, &made, &block);
             atomic_store_explicit(&jit->lifting, NO_PC, memory_order_relaxed);
             pthread_mutex_unlock(&cache.lock);
         } while (stale);
@@ -167,12 +165,24 @@ static _Atomic uint8_t *traps_of(uint64_t pc) { return &traps[(pc >> 2) & (TRAP_
 
 bool jit_traps_often(uint64_t pc) { return atomic_load_explicit(traps_of(pc), memory_order_relaxed) >= OFTEN; }
 
+static _Atomic bool any_traps_often;
+
+bool jit_traps_within(uint64_t start, uint64_t end)
+{
+    bool often = false;
+    for (uint64_t pc = start; any_traps_often && pc < end && !often; pc += 4)
+        often = jit_traps_often(pc);
+    return often;
+}
+
 static void count_trap(struct jit *jit, uint64_t pc)
 {
     jit->trapped = false;
     jit->stats.traps++;
-    if (!jit_traps_often(pc) && atomic_fetch_add_explicit(traps_of(pc), 1, memory_order_relaxed) + 1 == OFTEN)
+    if (!jit_traps_often(pc) && atomic_fetch_add_explicit(traps_of(pc), 1, memory_order_relaxed) + 1 == OFTEN) {
+        any_traps_often = true;
         jit_invalidate(pc, pc + 4); /* and compiled anew with functions */
+    }
 }
 
 /* Does what compiled code could not: one instruction; or all of the block where FPCR asks for what the host's unit does
@@ -230,6 +240,19 @@ static void arrive(struct jit *jit, struct jit_block *block, uint64_t link)
     }
 }
 
+/* The block at cpu->pc. Null: it is to be interpreted this time. The disk is asked when it is seen first, and before it
+ * is compiled. */
+static struct jit_block *find_or_make(struct cpu *cpu)
+{
+    struct jit_block *block = cache_find(cpu->pc);
+    if (block)
+        return block;
+    unsigned runs = options.engine == ENGINE_JIT ? HOT : add_heat(cpu->pc);
+    if ((runs == 0 || runs == HOT) && store_ready() && (block = store_load(cpu)))
+        return block;
+    return runs == HOT ? compile(cpu) : NULL;
+}
+
 static enum exit_reason run_blocks(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
@@ -240,9 +263,7 @@ static enum exit_reason run_blocks(struct cpu *cpu)
             from_code = false;
         cpu->pc = guest_untag(cpu->pc);
         jit->stats.lookups++;
-        struct jit_block *block = cache_find(cpu->pc);
-        if (!block && !is_cold(cpu->pc))
-            block = compile(cpu);
+        struct jit_block *block = find_or_make(cpu);
         struct jit_exit left = {0};
         if (logs_blocks())
             log_guest_state(cpu);

@@ -29,6 +29,16 @@ void link_reset(struct code_link *link)
     cache.stats.unlinks++;
 }
 
+void links_of_new(const struct jit_block *block)
+{
+    struct code_link *links = cache.links + cache.arenas[cache.current].first_link + block->first_link;
+    for (struct code_link *link = links; link < links + block->link_count; link++) {
+        struct jit_block *target = cache_find(link->target);
+        if (target)
+            link_to(link, target);
+    }
+}
+
 void links_reset_incoming(struct jit_block *block)
 {
     while (block->incoming)

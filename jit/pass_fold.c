@@ -5,18 +5,29 @@
  *   %7 = zext32 %6; %9 = add.32 %7, %8                   %9 = add.32 %6, %8
  *   %10 = zext32 %9                                      (%9 stands for it)
  *   %11 = or.64 %zero, %9                                (%9 stands for it)
+ *   %12 = add.64 %address, %const                        %12 = address
  */
 #include "passes.h"
 
 #include <xemu/jit.h>
 
+#include <string.h>
+
 struct fold {
     struct ir_block *block;
     uint16_t same_as[IR_MAX_INSNS];
+    uint16_t uses[IR_MAX_INSNS]; /* before the pass */
 };
 
 static struct ir_insn *at(struct fold *fold, unsigned v) { return &fold->block->insns[v]; }
-static bool is_const(struct fold *fold, unsigned v) { return at(fold, v)->op == IR_const; }
+static bool is_number(struct fold *fold, unsigned v)
+{
+    return at(fold, v)->op == IR_const && at(fold, v)->esz == CONST_NUMBER;
+}
+static bool is_address(struct fold *fold, unsigned v)
+{
+    return at(fold, v)->op == IR_const && at(fold, v)->esz == CONST_ADDRESS;
+}
 
 static bool is_integer(const struct ir_insn *insn)
 {
@@ -39,7 +50,7 @@ static bool reads_low_half(const struct ir_insn *insn, unsigned index)
 static bool is_low_half(const struct ir_insn *insn)
 {
     if (insn->op == IR_const)
-        return (uint64_t)insn->imm <= UINT32_MAX;
+        return insn->esz == CONST_NUMBER && (uint64_t)insn->imm <= UINT32_MAX;
     if (insn->op == IR_load || insn->op == IR_load_acquire)
         return insn->imm <= 2;
     return (is_integer(insn) && insn->w == 32) || insn->op == IR_zext8 || insn->op == IR_zext16 || insn->op == IR_zext32;
@@ -55,7 +66,7 @@ static bool fold_constants(struct fold *fold, struct ir_insn *insn)
     if (!is_integer(insn) || !args || jit_makes_flags(insn->op))
         return false;
     for (unsigned i = 0; i < args; i++) {
-        if (!is_const(fold, insn->arg[i]))
+        if (!is_number(fold, insn->arg[i]))
             return false;
         value[i].i = (uint64_t)at(fold, insn->arg[i])->imm;
     }
@@ -64,13 +75,14 @@ static bool fold_constants(struct fold *fold, struct ir_insn *insn)
     return true;
 }
 
-static bool is_used_once(const struct ir_block *block, unsigned v)
+/* ADRP and the ADD behind it. */
+static bool fold_address(struct fold *fold, struct ir_insn *insn)
 {
-    unsigned uses = 0;
-    for (unsigned i = v + 1; i < block->count; i++)
-        for (unsigned a = 0; a < ir_ops[block->insns[i].op].args; a++)
-            uses += block->insns[i].arg[a] == v;
-    return uses == 1;
+    if (insn->op != IR_add || insn->w != 64 || !is_address(fold, insn->arg[0]) || !is_number(fold, insn->arg[1]))
+        return false;
+    make_const(insn, (uint64_t)at(fold, insn->arg[0])->imm + (uint64_t)at(fold, insn->arg[1])->imm);
+    insn->esz = CONST_ADDRESS;
+    return true;
 }
 
 /* The sum of a value and two constants needs one addition; the new constant takes the place of the old one if nobody
@@ -78,8 +90,8 @@ static bool is_used_once(const struct ir_block *block, unsigned v)
 static void fold_sum(struct fold *fold, unsigned v)
 {
     struct ir_insn *insn = at(fold, v), *inner = at(fold, insn->arg[0]);
-    if (insn->w != 64 || !is_const(fold, insn->arg[1]) || inner->op != IR_add || inner->w != 64 ||
-        !is_const(fold, inner->arg[1]) || insn->arg[1] != v - 1 || !is_used_once(fold->block, v - 1))
+    if (insn->w != 64 || !is_number(fold, insn->arg[1]) || inner->op != IR_add || inner->w != 64 ||
+        !is_number(fold, inner->arg[1]) || insn->arg[1] != v - 1 || fold->uses[v - 1] != 1)
         return;
     at(fold, v - 1)->imm = (int64_t)((uint64_t)at(fold, v - 1)->imm + (uint64_t)at(fold, inner->arg[1])->imm);
     insn->arg[0] = inner->arg[0];
@@ -95,9 +107,9 @@ static int copied(struct fold *fold, const struct ir_insn *insn)
     bool adds = insn->op == IR_add || insn->op == IR_or || insn->op == IR_xor;
     if (!adds || (insn->w == 32 && !is_low_half(at(fold, a)) && !is_low_half(at(fold, b))))
         return NONE;
-    if (is_const(fold, a) && !at(fold, a)->imm && (insn->w == 64 || is_low_half(at(fold, b))))
+    if (is_number(fold, a) && !at(fold, a)->imm && (insn->w == 64 || is_low_half(at(fold, b))))
         return (int)b;
-    if (is_const(fold, b) && !at(fold, b)->imm && (insn->w == 64 || is_low_half(at(fold, a))))
+    if (is_number(fold, b) && !at(fold, b)->imm && (insn->w == 64 || is_low_half(at(fold, a))))
         return (int)a;
     return NONE;
 }
@@ -105,14 +117,23 @@ static int copied(struct fold *fold, const struct ir_insn *insn)
 /* or.32 0, x: a MOV of 32 bits. */
 static void simplify_move(struct fold *fold, struct ir_insn *insn)
 {
-    if (insn->op == IR_or && insn->w == 32 && is_const(fold, insn->arg[0]) && !at(fold, insn->arg[0])->imm)
+    if (insn->op == IR_or && insn->w == 32 && is_number(fold, insn->arg[0]) && !at(fold, insn->arg[0])->imm)
         *insn = (struct ir_insn){.op = IR_zext32, .w = 64, .arg = {insn->arg[1]}};
+}
+
+static void count_uses(struct fold *fold)
+{
+    memset(fold->uses, 0, fold->block->count * sizeof *fold->uses);
+    for (unsigned v = 0; v < fold->block->count; v++)
+        for (unsigned i = 0; i < ir_ops[at(fold, v)->op].args; i++)
+            fold->uses[at(fold, v)->arg[i]]++;
 }
 
 void pass_fold(struct ir_block *block)
 {
     static __thread struct fold fold;
     fold.block = block;
+    count_uses(&fold);
     for (unsigned v = 0; v < block->count; v++) {
         struct ir_insn *insn = &block->insns[v];
         fold.same_as[v] = (uint16_t)v;
@@ -121,7 +142,7 @@ void pass_fold(struct ir_block *block)
             if (reads_low_half(insn, i) && at(&fold, insn->arg[i])->op == IR_zext32)
                 insn->arg[i] = at(&fold, insn->arg[i])->arg[0];
         }
-        if (fold_constants(&fold, insn))
+        if (fold_constants(&fold, insn) || fold_address(&fold, insn))
             continue;
         simplify_move(&fold, insn);
         if (insn->op == IR_add && v)

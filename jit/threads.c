@@ -1,5 +1,5 @@
 /* What each thread has of its own: the table of indirect branches, the stack of return points, its safe points. */
-#include "cache.h"
+#include "store.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -102,6 +102,7 @@ void jit_fork_done(struct cpu *child)
         if (child->jit)
             child->jit->next = NULL;
         cache_after_fork();
+        store_after_fork();
     }
     pthread_mutex_unlock(&cache.lock);
 }

@@ -1,6 +1,7 @@
 /* execve: ARM64 programs run under xemu again, native ones run natively; errors are found before anything is
  * lost. */
 #include <xemu/fault.h>
+#include <xemu/jit.h>
 #include <xemu/loader.h>
 #include <xemu/options.h>
 
@@ -298,6 +299,8 @@ static int prepare_memory(struct task *task, uint64_t argv, size_t front, struct
 static int64_t host_exec(struct cpu *cpu, int dirfd, const char *path, uint64_t argv, uint64_t envp,
                          int flags)
 {
+    if (!cpu->task->vfork_child) /* whose code is its parent's */
+        jit_save();
     if (!signal_hold(cpu))
         return RESULT_RESTART;
     signal_before_exec(cpu->task);

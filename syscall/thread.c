@@ -275,8 +275,10 @@ bool thread_is_last(void) { return living == 1; }
 
 int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
 {
-    if (!cpu->task->vfork_child) /* which counts for its parent */
+    if (!cpu->task->vfork_child) { /* which counts for its parent */
+        jit_save();
         jit_report();
+    }
     return host_call(SYS_exit_group, args);
 }
 

@@ -38,6 +38,11 @@ for variable in $(env | sed -n 's/^\(XEMU_[A-Z_]*\)=.*/\1/p'); do
     [ "$variable" = XEMU_ENGINE ] || unset "$variable"
 done
 
+# Code that a suite compiled is there for its later tests, nothing older.
+export XEMU_CACHE_DIR="$BUILD/test-cache"
+rm -rf "$XEMU_CACHE_DIR"
+mkdir -m 700 "$XEMU_CACHE_DIR"
+
 passed=0 failed=0 skipped=0
 for suite in "$@"; do
     status=0 start=$(date +%s)

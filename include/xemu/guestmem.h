@@ -39,6 +39,14 @@ bool guest_range_next(uint64_t *start, uint64_t *end);
 bool guest_range_executable(uint64_t start, uint64_t end);
 void guest_range_set_executable(uint64_t start, uint64_t end);
 
+/* Which file, and where in it, the guest's code at an address comes from. */
+struct code_place {
+    uint64_t object; /* tells files apart, by device and inode */
+    uint64_t offset; /* in the file, bytes */
+};
+/* False: it doesn't come from a file, or may not be executed. */
+bool guest_code_place(uint64_t addr, struct code_place *place);
+
 /* Counts changes of code that may have been decoded: a cache of decoded instructions that was filled under another
  * number is stale. Written by guest_code_changed() only. */
 extern _Atomic uint64_t code_generation;

@@ -20,16 +20,18 @@ enum ir_op {
 #define ROW(kind, name) IR_##name,
 #include <xemu/ir_rows.h>
 #undef ROW
-    IR_const,     /* imm */
+    IR_const,     /* imm; esz: enum const_kind */
     IR_mark,      /* imm: pc */
     IR_branch,    /* imm: target */
     IR_branch_if, /* arg 0: truth value; imm: target */
-    IR_jump,      /* arg 0: target; imm: _Static_assert(IR_OP_COUNT <= 256, "ir_insn.op is a byte");
-
-enum branch_kind */
+    IR_jump,      /* arg 0: target; imm: enum branch_kind */
     IR_stop,      /* imm: enum exit_reason, immediate << 8; pc is the marked instruction, or the next for EXIT_CODE */
     IR_OP_COUNT
 };
+_Static_assert(IR_OP_COUNT <= 256, "ir_insn.op is a byte");
+
+/* An address moves with the code: at another pc the constant is another one. */
+enum const_kind { CONST_NUMBER, CONST_ADDRESS };
 
 enum branch_kind { BRANCH_PLAIN, BRANCH_CALL, BRANCH_RETURN };
 

@@ -25,6 +25,10 @@ void jit_leave(struct cpu *cpu);
 /* What --stats asks for, when the process ends. */
 void jit_report(void);
 
+/* Keeps what was compiled on disk, for the programs that will be run next. When the process ends, or executes another
+ * program. */
+void jit_save(void);
+
 /* The code in [start, end) has changed, or may no longer be executed: its translations are never entered again. Safe
  * while other threads run them. Costs next to nothing where there are none. */
 void jit_invalidate(uint64_t start, uint64_t end);
@@ -62,6 +66,8 @@ bool jit_traps_often(uint64_t pc);
 /* Whether the guest looks at FPSR: then results that the host and ARM take for tiny at different points, before or after
  * rounding, are computed by functions, so that Underflow is right, too. Set once, before code is compiled anew. */
 extern _Atomic bool backend_exact_underflow;
+/* Tells hosts apart whose code differs; after backend_init(). */
+uint64_t backend_host_key(void);
 /* What cpu->constants has to hold. */
 const union vec *backend_constants(void);
 
@@ -79,6 +85,17 @@ struct fault_site {
     uint64_t pc;
 };
 
+/* What has to change in a block's code when it is used elsewhere, or in another process. */
+struct code_reloc {
+    uint32_t offset : 30; /* from the block's start */
+    uint32_t kind : 2;    /* enum reloc_kind */
+};
+enum reloc_kind {
+    RELOC_GUEST, /* eight bytes: an address of the guest's that moves with the block's pc */
+    RELOC_STUB,  /* four bytes: a displacement to one of the stubs below */
+    RELOC_LINK,  /* four bytes: the number of a link of the block's */
+};
+
 /* Where the output goes, and where to note that the instruction at an offset may fault, and the links. */
 struct code_buffer {
     uint8_t *start, *at, *end;
@@ -86,6 +103,10 @@ struct code_buffer {
     unsigned site_count, site_capacity;
     struct code_link *links;
     unsigned link_count, link_capacity; /* link 0 is none */
+    struct code_reloc *relocs;          /* of the block in work */
+    unsigned reloc_count, reloc_capacity;
+    bool portable;  /* with the relocations the block's code can be used for the same guest code anywhere... */
+    bool fixed;     /* ...but at the same pc only */
     /* What the code counts as it runs, or null: [0] guest instructions, [1 + op] calls of the operation's function.
      * Threads count without locks, so that a few may be lost. */
     uint64_t *counts;
@@ -109,7 +130,9 @@ struct jit_exit {
 typedef struct jit_exit jit_entry(struct cpu *cpu, const void *code);
 const uint8_t *backend_stubs(struct code_buffer *buffer);
 
-/* Compiles a block; returns its first instruction, or null when it doesn't fit: then *buffer is as good as before. */
+/* Compiles a block; returns its first instruction, aligned to CODE_ALIGNMENT, or null when it doesn't fit: then *buffer
+ * is as good as before, but for the relocations. */
+enum { CODE_ALIGNMENT = 16 };
 const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block);
 
 /* Points a displacement at code, or at its stub, while others run it. */

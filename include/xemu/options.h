@@ -20,6 +20,7 @@ struct options {
     unsigned host;            /* --host, level of x86-64; 0: all that the machine has */
     bool wx;                  /* --wx */
     uint64_t cache_size;      /* --cache-size, bytes; 0: the default */
+    const char *cache_dir;    /* --cache-dir; "none": no store; null: the default */
     enum stats_format stats;  /* --stats */
     bool counts_calls;        /* --stats=calls */
     enum perf_output perf;    /* --perf */

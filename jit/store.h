@@ -1,0 +1,134 @@
+/* Compiled code on disk: what one run of a program compiled, the next one takes from there.
+ *
+ * A directory has one file for each file that guests have executed code from; its name tells the build of xemu, the kind
+ * of host and the guest's CPU, too. Nothing depends on that being the same file still: each block has a hash of the guest's
+ * instructions that it was made from, and is used only where memory has the same ones. A file is never changed: a new
+ * one takes its place, with what it had and what is new. What cannot be read or written is done without.
+ *
+ *   struct store_header
+ *   struct store_entry [1 << index_bits]     a hash table by place, open addressing
+ *   struct stored_block ...                  each with its links, fault sites, relocations and code behind it
+ */
+#ifndef JIT_STORE_H
+#define JIT_STORE_H
+
+#include "cache.h"
+
+#include <xemu/guestmem.h>
+
+enum { STORE_FILES = 128 }; /* of a process; code from further ones is not kept */
+
+#define STORE_MAGIC 0x31646f63756d6578ull /* "xemucod1" */
+
+struct store_header {
+    uint64_t magic;
+    uint64_t size; /* of the file */
+    uint32_t blocks, index_bits;
+    uint64_t reserved;
+};
+
+struct store_entry {
+    uint32_t place; /* of the block's first instruction in the guest's file, in words */
+    uint32_t at;    /* of the block in this file, in units of 8 bytes; 0: the entry is free */
+};
+
+struct stored_link {
+    int64_t target; /* from the block's pc */
+    uint32_t displacement, stub; /* offsets in the code */
+};
+
+struct stored_site {
+    uint32_t offset; /* in the code */
+    int32_t pc;      /* from the block's pc */
+};
+
+struct stored_block {
+    uint32_t size;       /* with what follows; a multiple of 8 */
+    uint32_t checksum;   /* CRC-32C of everything behind this field */
+    uint64_t pc;         /* that the code is for */
+    uint64_t guest_hash; /* of the instructions that it was made from */
+    uint32_t place;
+    int32_t read_start;  /* those instructions: from the pc, and how many bytes */
+    uint32_t read_bytes;
+    uint32_t guest_bytes, host_bytes;
+    uint32_t links, sites, relocs;
+    uint32_t fixed;      /* for this pc only */
+    uint32_t reserved;
+};
+
+static inline const struct stored_link *stored_links(const struct stored_block *block)
+{
+    return (const struct stored_link *)(block + 1);
+}
+static inline const struct stored_site *stored_sites(const struct stored_block *block)
+{
+    return (const struct stored_site *)(stored_links(block) + block->links);
+}
+static inline const struct code_reloc *stored_relocs(const struct stored_block *block)
+{
+    return (const struct code_reloc *)(stored_sites(block) + block->sites);
+}
+static inline const uint8_t *stored_code(const struct stored_block *block)
+{
+    return (const uint8_t *)(stored_relocs(block) + block->relocs);
+}
+static inline uint64_t stored_size(const struct stored_block *block)
+{
+    return (sizeof *block + (uint64_t)block->links * sizeof(struct stored_link) +
+            (uint64_t)block->sites * sizeof(struct stored_site) + (uint64_t)block->relocs * sizeof(struct code_reloc) +
+            block->host_bytes + 7) & ~7ull;
+}
+
+/* --- store.c: the directory, its files, and which of them an address belongs to --- */
+
+/* A file of the store, as this process has it mapped; it stays mapped. data is null: there is none. */
+struct store_file {
+    uint64_t object; /* the guest's file, as in struct code_place */
+    bool looked;     /* whether there is one was found out */
+    const uint8_t *data;
+    uint64_t size;
+};
+
+/* Whether there is a store; the first call finds out. With cache.lock held. */
+bool store_ready(void);
+/* Whether the process still has the user's rights that it began with: it may have become somebody else. */
+bool store_is_ours(void);
+const char *store_directory(void);
+/* The path of the file for an object, in text[size]. */
+void store_path(char *text, size_t size, uint64_t object);
+
+/* Maps a file of the store; false where there is none that can be trusted. The caller unmaps it. */
+bool store_map(uint64_t object, const uint8_t **data, uint64_t *size);
+/* The block for the place; null: the file has none. Its code may still be for other instructions. */
+const struct stored_block *store_look_up(const uint8_t *data, uint64_t size, uint32_t place);
+/* Where the search for a place begins. */
+static inline uint32_t store_slot(uint32_t place, unsigned bits) { return place * 0x9e3779b1u >> (32 - bits); }
+uint32_t store_checksum(const struct stored_block *block);
+
+/* The number, in this process, of the store's file for code at pc, and the place there; 0: none. */
+unsigned store_place(uint64_t pc, uint32_t *place);
+const struct store_file *store_file(unsigned number);
+/* The hash of guest code, which is read and may fault. */
+uint64_t store_hash(uint64_t start, uint64_t end);
+
+/* Stubs have numbers there. */
+static inline const uint8_t *store_stub(const struct code_buffer *stubs, unsigned number)
+{
+    const uint8_t *const all[] = {stubs->exit, stubs->exit_link, stubs->call, stubs->return_miss, stubs->not_found};
+    return number < sizeof all / sizeof *all ? all[number] : NULL;
+}
+
+/* In a forked child: the blocks so far are for its parent to save. */
+void store_after_fork(void);
+
+/* --- store_prune.c --- */
+
+/* Removes the oldest files, down to half, when all together have more than `most` bytes. */
+void store_prune(uint64_t most);
+
+/* --- store_load.c --- */
+
+/* Adds the stored block for cpu->pc to the cache, if there is one for just this code; else null. May fault. */
+struct jit_block *store_load(struct cpu *cpu);
+
+#endif
