@@ -35,6 +35,8 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
     return guest_copy_out(args[0], &names, sizeof names);
 }
 
+const char *sys_guest_path(void) { return guest_image.path; }
+
 /* ---- prctl ---- */
 
 /* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are
