@@ -1,6 +1,7 @@
 /* Messages and logs: one write(2) per message, so that lines of several processes don't mix. */
 #include <xemu/log.h>
 #include <xemu/cpu.h>
+#include <xemu/crash.h>
 #include <xemu/fault.h>
 #include <xemu/options.h>
 #include <xemu/sys.h>
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,5 +180,8 @@ void panic(const char *format, ...)
     va_start(args, format);
     write_message(STDERR_FILENO, "xemu: bug in xemu: ", format, args, where);
     va_end(args);
+    if (this_cpu)
+        crash_report_bug(this_cpu);
+    signal(SIGABRT, SIG_DFL);
     abort();
 }

@@ -38,6 +38,12 @@ void a64_decode(uint32_t word, uint64_t pc, struct a64_insn *in)
         in->op = is_hint(word) ? A64_HINT : A64_UNALLOCATED;
 }
 
+enum a64_op a64_row_of(uint32_t word)
+{
+    struct a64_insn in = { .word = word };
+    return (enum a64_op)decode_word(word, &in);
+}
+
 const char *a64_name(enum a64_op op)
 {
     return rows[op < A64_OP_COUNT ? op : A64_UNALLOCATED].name;

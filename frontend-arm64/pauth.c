@@ -16,6 +16,8 @@ static atomic_bool made;
 
 void pauth_new_keys(unsigned which)
 {
+    if (!atomic_load_explicit(&made, memory_order_acquire))
+        which = (1u << PAUTH_KEYS) - 1;
     for (unsigned i = 0; i < PAUTH_KEYS; i++)
         if (which >> i & 1 && getrandom(keys[i], sizeof keys[i], 0) != sizeof keys[i])
             panic("no random numbers for keys");

@@ -2,6 +2,7 @@
  * execute. */
 #include <xemu/guestmem.h>
 #include <xemu/loader.h>
+#include <xemu/sys.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -147,4 +148,16 @@ void proc_maps(struct text *text, enum proc_file file)
     free(line);
     if (host)
         fclose(host);
+}
+
+char *sys_guest_maps(void)
+{
+    struct text text = {0};
+    proc_maps(&text, PROC_MAPS);
+    text_add_bytes(&text, "", 1);
+    if (text.error) {
+        free(text.at);
+        return NULL;
+    }
+    return text.at;
 }

@@ -1,8 +1,10 @@
 /* Facts about the process and the machine: uname, prctl, limits; and the start of the guest's kernel. */
 #include <xemu/fault.h>
+#include <xemu/features.h>
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/pauth.h>
 #include <xemu/sys.h>
 
 #include <errno.h>
@@ -35,6 +37,8 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
     return guest_copy_out(args[0], &names, sizeof names);
 }
 
+const char *sys_guest_path(void) { return guest_image.path; }
+
 /* ---- prctl ---- */
 
 /* Options that act on registers or on the layout of the process, which are xemu's; ARM64's own ones are
@@ -55,7 +59,6 @@ static const int refused_options[] = {
     PR_GET_FP_MODE,
     PR_SVE_SET_VL,
     PR_SVE_GET_VL,
-    PR_PAC_RESET_KEYS,
     PR_SET_TAGGED_ADDR_CTRL,
     PR_GET_TAGGED_ADDR_CTRL,
     59 /* PR_SET_SYSCALL_USER_DISPATCH */,
@@ -76,12 +79,28 @@ static int64_t set_seccomp(struct cpu *cpu, const uint64_t args[6])
     return -EINVAL;
 }
 
+/* The kernel's keys are a thread's, xemu's the process's: return addresses that other threads have signed must stay
+ * good, so that only a thread that is alone gets new keys. */
+static int64_t reset_keys(const struct cpu *cpu, const uint64_t args[6])
+{
+    unsigned generic = 1u << PAUTH_GA, addresses = generic - 1, which = (unsigned)args[1];
+    if (!feature_on[FEAT_PAuth] || args[1] > (generic | addresses) || args[2] || args[3] || args[4])
+        return -EINVAL;
+    if ((which & generic) && !feature_on[FEAT_PACG])
+        return -EINVAL;
+    if (thread_is_last() && !cpu->task->vfork_child)
+        pauth_new_keys(which ? which : generic | addresses);
+    return 0;
+}
+
 int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
 {
     if ((int)args[0] == PR_GET_SECCOMP)
         return cpu->task->seccomp.mode;
     if ((int)args[0] == PR_SET_SECCOMP)
         return set_seccomp(cpu, args);
+    if ((int)args[0] == PR_PAC_RESET_KEYS)
+        return reset_keys(cpu, args);
     for (size_t i = 0; i < sizeof refused_options / sizeof *refused_options; i++) {
         if (refused_options[i] == (int)args[0])
             return -EINVAL;

@@ -192,3 +192,16 @@ int64_t sys_rt_sigreturn(struct cpu *cpu, const uint64_t args[6])
     signal_release(task);
     return RESULT_NONE;
 }
+
+/* ---- for those who look on ---- */
+
+bool sys_interrupted(uint64_t record, uint64_t *pc, uint64_t x[32])
+{
+    struct arm64_rt_sigframe frame;
+    if (guest_copy_in(&frame, record - sizeof frame, sizeof frame))
+        return false;
+    memcpy(x, frame.uc.mcontext.regs, sizeof frame.uc.mcontext.regs);
+    x[31] = frame.uc.mcontext.sp;
+    *pc = frame.uc.mcontext.pc;
+    return true;
+}

@@ -5,8 +5,10 @@
  * mask; the frame is built by sys_deliver_signals() when the engine has stopped at an instruction boundary.
  * The five synchronous signals are the exception: xemu needs them at all times, so the host never blocks nor
  * ignores them, and the guest's mask and disposition are applied to them here. */
+#include <xemu/crash.h>
 #include <xemu/fault.h>
 #include <xemu/log.h>
+#include <xemu/options.h>
 #include <xemu/sys.h>
 
 #include <errno.h>
@@ -42,6 +44,11 @@ static int sync_index(int signo)
     return -1;
 }
 
+static void set_mask(uint64_t mask)
+{
+    host_raw(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof mask);
+}
+
 /* ---- handlers; they run at any point of xemu, so they touch nothing but the slots ---- */
 
 /* What the interrupted code continues with when the handler returns. */
@@ -60,8 +67,20 @@ static void on_async(int signo, siginfo_t *info, void *ucontext)
     host_call_rewind(ucontext);
 }
 
+/* The C library's abort() has raised SIGABRT in vain and executes HLT, which compiled code never does. */
+static void end_abort(const siginfo_t *info, const ucontext_t *uc)
+{
+    const uint8_t *rip = (const uint8_t *)uc->uc_mcontext.gregs[REG_RIP];
+    if (info->si_code != SI_KERNEL || *rip != 0xf4)
+        return;
+    signal(SIGABRT, SIG_DFL);
+    set_mask(~SIGBIT(SIGABRT)); /* it is pending */
+}
+
 static void on_sync(int signo, siginfo_t *info, void *ucontext)
 {
+    if (signo == SIGSEGV)
+        end_abort(info, ucontext);
     if (signo == SIGTRAP && tracee_untraced_stop(ucontext))
         return;
     if (signo == SIGTRAP && tracee_marked(info)) {
@@ -106,13 +125,20 @@ static uint64_t inherited_handler(int signo)
     return old.handler;
 }
 
+/* Signals whose default action isn't left to the kernel, because there is something to write before it. */
+static uint64_t last_words(void)
+{
+    return (options.report_crash ? ~SURVIVED_SIGNALS : CORE_SIGNALS) & ~UNBLOCKABLE;
+}
+
 /* The action that stands for the guest's on the host. */
 static struct host_sigaction mirror_of(int signo, const struct arm64_sigaction *action)
 {
     bool sync = SIGBIT(signo) & SYNC_SIGNALS;
     uint64_t kept = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART;
     struct host_sigaction host = {.handler = action->handler, .flags = action->flags & kept};
-    if (!sync && action->handler <= (uint64_t)SIG_IGN)
+    if (!sync && (action->handler == (uint64_t)SIG_IGN ||
+                  (action->handler == (uint64_t)SIG_DFL && !(SIGBIT(signo) & last_words()))))
         return host;
     if (!sync)
         host.flags |= action->flags & SA_RESETHAND; /* the kernel's to do: no second one slips through */
@@ -132,11 +158,6 @@ int64_t signal_mirror(int signo, const struct arm64_sigaction *action)
 }
 
 /* ---- masks ---- */
-
-static void set_mask(uint64_t mask)
-{
-    host_raw(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof mask);
-}
 
 bool signal_hold(struct cpu *cpu)
 {
@@ -180,14 +201,43 @@ static void queue_to_self(const siginfo_t *info)
         host_raw(SYS_tgkill, pid, tid, (uint64_t)info->si_signo, 0);
 }
 
+/* A process that is init in its namespace ignores what it sends itself, but not exceptions. SIGBUS and SIGSYS come from
+ * elsewhere than one instruction: it ends by SIGSEGV instead. */
+static _Noreturn void die_for_good(int signo)
+{
+    struct host_sigaction plain = {0};
+    set_mask(0);
+    if (signo == SIGTRAP)
+        __asm__ volatile("int3");
+    if (signo == SIGILL)
+        __asm__ volatile("ud2");
+    if (signo == SIGFPE)
+        __asm__ volatile("idivl %0" ::"r"(0), "a"(1), "d"(0));
+    host_sigaction(SIGSEGV, &plain);
+    for (;;)
+        __asm__ volatile("hlt");
+}
+
+/* Other threads that die, too, wait for the end of the process. */
+static void report_once(const siginfo_t *info)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    crash_report_guest(this_cpu, info);
+}
+
 void signal_default(struct task *task, const siginfo_t *info)
 {
     struct host_sigaction plain = {0};
     int signo = info->si_signo;
+    if (options.report_crash && !(SIGBIT(signo) & SURVIVED_SIGNALS))
+        report_once(info);
     host_sigaction(signo, &plain);
     task->traced.passing = signo;
     queue_to_self(info);
     set_mask(~SIGBIT(signo)); /* here a signal that terminates does */
+    if (info->si_code > 0 && (SIGBIT(signo) & CORE_SIGNALS))
+        die_for_good(signo);
     task->traced.passing = 0;
     set_mask(~SYNC_SIGNALS);
     if (SIGBIT(signo) & SYNC_SIGNALS) /* only a process that is init in its namespace survives the default */
@@ -233,7 +283,7 @@ void signal_init(struct task *task)
     for (int signo = 1; signo <= NSIG64; signo++) {
         struct arm64_sigaction *action = &task->sighand->action[signo];
         *action = (struct arm64_sigaction){.handler = inherited_handler(signo)};
-        if (SIGBIT(signo) & SYNC_SIGNALS)
+        if (SIGBIT(signo) & (SYNC_SIGNALS | last_words()))
             signal_mirror(signo, action);
     }
     signal_release(task);

@@ -65,6 +65,13 @@ extern struct guest_image guest_image;
 #define SYNC_SIGNALS  (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP))
 #define UNBLOCKABLE   (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 
+/* By default these end a process with a core dump; these don't end it; all others do (signal(7)). */
+#define CORE_SIGNALS                                                                                           \
+    (SYNC_SIGNALS | SIGBIT(SIGQUIT) | SIGBIT(SIGABRT) | SIGBIT(SIGXCPU) | SIGBIT(SIGXFSZ) | SIGBIT(SIGSYS))
+#define SURVIVED_SIGNALS                                                                                       \
+    (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH) | SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | \
+     SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+
 /* Installs the host's handlers and takes over the inherited dispositions and mask. */
 void signal_init(struct task *task);
 

@@ -12,6 +12,9 @@
  */
 void a64_decode(uint32_t word, uint64_t pc, struct a64_insn *in);
 
+/* The row of a word, also where its feature isn't on. */
+enum a64_op a64_row_of(uint32_t word);
+
 /* The row's name, such as "ADD_I", and the feature that owns it, such as "FEAT_LSE". Never NULL. */
 const char *a64_name(enum a64_op op);
 const char *a64_feature(enum a64_op op);

@@ -2,6 +2,7 @@
 #ifndef XEMU_LOADER_H
 #define XEMU_LOADER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,5 +38,13 @@ void loader_load(struct guest_image *image, const char *path, char *const argv[]
 /* Sysroot: the host path for the guest's absolute `path` if it exists below -L, otherwise path itself. The
  * result is in buffer (PATH_MAX bytes) or is path. Follows the rule of qemu-user: relative paths stay as is. */
 const char *sysroot_path(const char *path, char *buffer);
+
+/* The function that the byte at `offset` of an ELF file belongs to, from the file's symbol tables: its name, cut to
+ * fit, and how many bytes behind its beginning that is. False if the file cannot be read or has no such symbol. */
+struct elf_symbol {
+    char name[256];
+    uint64_t offset;
+};
+bool elf_find_symbol(const char *path, uint64_t offset, struct elf_symbol *found);
 
 #endif

@@ -25,6 +25,7 @@ struct options {
     bool counts_calls;        /* --stats=calls */
     enum perf_output perf;    /* --perf */
     const char *cpu;          /* --cpu */
+    bool report_crash;        /* --report-crash */
     bool strace;              /* --strace */
     const char *strace_file;  /* --strace=FILE; null: the log */
     const char *log_items;    /* -d */

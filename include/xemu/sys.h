@@ -4,6 +4,8 @@
 
 #include <xemu/cpu.h>
 
+#include <stdbool.h>
+
 struct guest_image;
 
 /* Once per process, before the first guest instruction: takes over the host's signal handling for what the
@@ -25,6 +27,16 @@ void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint6
 /* A debugger lets this thread run instruction by instruction; one was done. */
 bool sys_stepping(const struct cpu *cpu);
 void sys_stepped(struct cpu *cpu);
+
+/* The file of the guest's program, as an absolute path on the host. */
+const char *sys_guest_path(void);
+
+/* The guest's memory map, as it reads it in /proc/self/maps: malloc'd text, or null when out of memory. */
+char *sys_guest_maps(void);
+
+/* What a signal interrupted: pc, and x0 to x30 with SP, from the frame whose frame record is at `record`. False if
+ * that memory can't be read. */
+bool sys_interrupted(uint64_t record, uint64_t *pc, uint64_t x[32]);
 
 /* Moves a descriptor of xemu's own (a log, say) out of the guest's way: high, close-on-exec, and safe from the
  * guest's close. Returns the new number. */

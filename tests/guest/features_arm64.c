@@ -1,6 +1,7 @@
 // arm64-only
 /* What AT_HWCAP and AT_HWCAP2 promise can be executed, and nothing else can; memory copies across pages and faults;
  * checks of signed pointers. */
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -146,6 +148,31 @@ static void check_pointers(void)
     sigaction(SIGILL, &old, NULL);
 }
 
+/* --- new keys: the second half of the results differs from the first ---------------------------------------- */
+
+static int changed_codes(const uint32_t *word, unsigned long keys)
+{
+    long before[100];
+    int changed = 0;
+    function *sign = make_code(word, 1);
+    for (long i = 0; i < 100; i++)
+        before[i] = sign((long)memory, i, 0);
+    expect(prctl(PR_PAC_RESET_KEYS, keys, 0, 0, 0) == 0, "reset of keys");
+    for (long i = 0; i < 100; i++)
+        changed += sign((long)memory, i, 0) != before[i];
+    return changed;
+}
+
+static void check_keys(void)
+{
+    static const uint32_t sign_ia = 0xdac10020, sign_db = 0xdac10c20; /* pacia x0, x1; pacdb x0, x1 */
+    expect(changed_codes(&sign_ia, PR_PAC_APIAKEY) > 80, "a new key signs otherwise");
+    expect(changed_codes(&sign_db, PR_PAC_APIAKEY) == 0, "another key stays");
+    expect(changed_codes(&sign_db, 0) > 80, "all keys are new");
+    expect(prctl(PR_PAC_RESET_KEYS, 32, 0, 0, 0) < 0 && errno == EINVAL, "no such key");
+    expect(prctl(PR_PAC_RESET_KEYS, 0, 1, 0, 0) < 0 && errno == EINVAL, "an argument too many");
+}
+
 int main(void)
 {
     code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -154,6 +181,10 @@ int main(void)
         check_copies();
     if (getauxval(AT_HWCAP) >> 30 & 1)
         check_pointers();
+    if (getauxval(AT_HWCAP) >> 30 & 1)
+        check_keys();
+    else
+        expect(prctl(PR_PAC_RESET_KEYS, 0, 0, 0, 0) < 0 && errno == EINVAL, "no keys");
     if (!failed)
         puts("ok");
     return failed;
