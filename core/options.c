@@ -416,10 +416,16 @@ static int parse_option(char **argv, int at)
     return at;
 }
 
-int options_parse(int argc, char **argv)
+void options_from_environment(void)
 {
     env_init();
     parse_environment();
+    options.strace = log_on(LOG_STRACE);
+}
+
+int options_parse(int argc, char **argv)
+{
+    options_from_environment();
     int at = 1;
     while (at < argc && argv[at][0] == '-' && argv[at][1]) {
         if (strcmp(argv[at], "--") == 0) {

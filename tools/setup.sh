@@ -20,6 +20,7 @@ libc6-dev-arm64-cross      test,bench     their C library
 qemu-user                  test,bench     an independent ARM64 to compare with
 llvm-NEWEST                test           an independent disassembler: which instruction words are allocated?
 mount                      test           gives the native side of the comparisons with real programs a /proc
+libcap2-bin                test           setcap: programs with capabilities under binfmt_misc
 clang                      long           libFuzzer, for the fuzzers
 END
 }
