@@ -8,15 +8,16 @@
 
 struct launch_facts launch_facts(void)
 {
-    struct launch_facts facts = {.at_flags = getauxval(AT_FLAGS), .execfn = (const char *)getauxval(AT_EXECFN)};
+    struct launch_facts facts = {.at_flags = getauxval(AT_FLAGS),
+                                 .execfn = (const char *)getauxval(AT_EXECFN)};
     errno = 0;
     unsigned long fd = getauxval(AT_EXECFD); /* 0 is a descriptor, too */
     facts.execfd = errno ? -1 : (int)fd;
     return facts;
 }
 
-/* Without flags the kernel says nothing but argv: [xemu, program, arguments]. But AT_EXECFN is the name that execve
- * got: by hand it is xemu's. */
+/* Without flags the kernel says nothing but argv: [xemu, program, arguments]. But AT_EXECFN is the name that
+ * execve got: by hand it is xemu's. */
 static bool named_by_kernel(char **argv, const char *execfn)
 {
     struct stat named, own;

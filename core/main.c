@@ -1,4 +1,5 @@
 /* xemu [options] program [arguments], or a program that the kernel hands over. */
+#include <xemu/commands.h>
 #include <xemu/cpu.h>
 #include <xemu/exit.h>
 #include <xemu/features.h>
@@ -11,6 +12,8 @@
 /* The program that a command line names: the first word that is no option. */
 static struct launch read_command_line(int argc, char **argv)
 {
+    if (argc > 1)
+        commands_run(argc - 1, argv + 1);
     int at = options_parse(argc, argv);
     return (struct launch){.argv_at = at, .path = argv[at], .execfn = argv[at], .fd = -1};
 }

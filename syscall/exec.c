@@ -309,7 +309,11 @@ static int64_t host_exec(struct cpu *cpu, int dirfd, const char *path, uint64_t 
     return result;
 }
 
-static bool is_missing(int64_t error) { return error == -ENOENT || error == -ENOTDIR || error == -EACCES; }
+/* ELOOP: debootstrap leaves a /proc that is a link to itself. */
+static bool is_missing(int64_t error)
+{
+    return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ELOOP;
+}
 
 /* Runs xemu itself; without /proc through the descriptor kept for this. */
 static int64_t exec_self(struct cpu *cpu, uint64_t argv, uint64_t envp)

@@ -13,6 +13,7 @@ gcc                        demo           compiles xemu
 libc6-dev                  demo           the C library's headers, and its static form for xemu-static
 libelf-dev                 demo           libelf: reads ELF files in the loader
 zlib1g-dev                 test           libelf needs it in xemu-static
+libjansson-dev             demo           reads the JSON of container images for xemu run-root
 libcapstone-dev            demo           disassembles for -d in_asm
 libcriterion-dev           test           runs the unit tests
 gcc-aarch64-linux-gnu      test,bench     compiles test programs and benchmarks for ARM64
