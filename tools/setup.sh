@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that xemu needs and that this machine lacks:
 #
-#   tools/setup.sh demo|test|bench|long...
+#   tools/setup.sh demo|test|bench|long|containers...
 #
 # Asks for root (sudo) only if something is missing.
 set -eu
@@ -23,6 +23,17 @@ llvm-NEWEST                test           an independent disassembler: which ins
 mount                      test           gives the native side of the comparisons with real programs a /proc
 libcap2-bin                test           setcap: programs with capabilities under binfmt_misc
 clang                      long           libFuzzer, for the fuzzers
+debootstrap                containers     makes the ARM64 system that runs in the containers
+bubblewrap                 containers     a container
+systemd-container          containers     systemd-nspawn
+lxc                        containers     LXC
+runc                       containers     what docker runs its containers with
+crun                       containers     what podman runs its containers with
+podman                     containers     podman, with and without root
+uidmap                     containers     newuidmap: several users for run-root and rootless podman
+docker.io                  containers     docker
+docker-compose             containers     docker compose
+jq                         test           JSON that xemu writes is JSON
 END
 }
 
