@@ -74,6 +74,9 @@ install: all ## install into PREFIX (/usr/local)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $B/xemu.1
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BIN))) $(DESTDIR)$(PREFIX)/share/man/man1/xemu.1
+.PHONY: deb
+deb: all ## Debian packages xemu and xemu-static, into build/deb
+	packaging/deb.sh $B $(VERSION)
 clean: ## remove everything that was built; fetched packages stay
 	rm -rf $(filter-out build/packages,$(wildcard build/*))
 help: ## list these targets

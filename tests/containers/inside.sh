@@ -62,7 +62,7 @@ setup(name="compiled", version="1.0", ext_modules=[Extension("compiled", ["compi
 
 test_packages() {
     passes libc_triggers_twenty_times '^20$' inside sh -c '
-        for i in $(seq 20); do ldconfig && dpkg-trigger ldconfig && dpkg --configure libc-bin || exit 1; done; echo $i'
+        for i in $(seq 20); do ldconfig && dpkg-trigger --by-package=libc-bin ldconfig && dpkg --configure libc-bin || exit 1; done; echo $i'
     passes apt_get_update 'Reading package lists' inside apt-get -q update
     passes reinstall_libc_bin 'Setting up libc-bin' inside apt-get -q -y install --reinstall libc-bin
     passes dpkg_is_consistent '^consistent$' inside sh -c 'dpkg --audit && echo consistent'
