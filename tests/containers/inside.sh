@@ -86,10 +86,11 @@ test_npm() {
     echo '{"name":"p","version":"1.0.0","dependencies":{"is-number":"7.0.0","left-pad":"1.3.0","semver":"7.5.4"}}' \
         >"$project/package.json"
     registry=$(npm config get registry)
+    cp -L /etc/ssl/certs/ca-certificates.crt "$root/tmp/certificates" # of this machine, whose registry it is
     passes npm_install 'added [0-9]+ packages' inside sh -c \
-        "cd /tmp/project && node /opt/npm/bin/npm-cli.js --registry $registry install"
+        "cd /tmp/project && NODE_EXTRA_CA_CERTS=/tmp/certificates node /opt/npm/bin/npm-cli.js --registry $registry install"
     passes npm_ci 'added [0-9]+ packages' inside sh -c \
-        "cd /tmp/project && node /opt/npm/bin/npm-cli.js --registry $registry ci"
+        "cd /tmp/project && NODE_EXTRA_CA_CERTS=/tmp/certificates node /opt/npm/bin/npm-cli.js --registry $registry ci"
     passes node_uses_it '^true 00x$' inside sh -c 'cd /tmp/project && node -e "
         console.log(require(\"is-number\")(7), require(\"left-pad\")(\"x\", 3, \"0\"))"'
 }
