@@ -27,7 +27,7 @@ QUIET     = $(if $V,,@echo "$1 $@";)
 COMPILE   = $(CC) -std=gnu17 $(ARCH) $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -MMD -MP -c -o $@ $<
 
 # A *_dynamic.c goes only into xemu, a *_static.c only into xemu-static, everything else into both.
-SRC  := $(wildcard $(foreach d,core frontend-arm64 jit backend-x86_64 syscall loader,$d/*.c $d/*.S))
+SRC  := $(wildcard $(foreach d,core frontend-arm64 jit backend-x86_64 syscall loader containers,$d/*.c $d/*.S))
 HOST := $(wildcard hostlib/*.c)
 OBJ  := $(addprefix $B/,$(addsuffix .o,$(filter-out %_dynamic.c %_static.c,$(SRC))))
 DYN  := $(addprefix $B/,$(addsuffix .o,$(filter %_dynamic.c,$(SRC)) $(HOST)))
@@ -40,11 +40,11 @@ BIN  := $B/xemu $(if $(filter rel dbg,$(MODE)),$B/xemu-static)
 all: $(BIN) $(TOOL) $B/xemu.1 ## build xemu, xemu-static, the tools and the man page
 
 $B/xemu: $(OBJ) $(DYN)
-	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lelf -ldl -lm
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lelf -l:libjansson.a -ldl -lm
 
 # Static-PIE: the kernel loads it high, so that the guest finds its own low addresses free.
 $B/xemu-static: $(OBJ) $(STAT)
-	$(call QUIET,LINK)$(CC) $(CFLAGS) -static-pie -o $@ $^ $(LDFLAGS) -lelf -lz -lcapstone -lm
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -static-pie -o $@ $^ $(LDFLAGS) -lelf -lz -lcapstone -l:libjansson.a -lm
 
 $B/%.c.o: %.c Makefile | $(GEN)
 	@mkdir -p $(@D)
@@ -74,6 +74,9 @@ install: all ## install into PREFIX (/usr/local)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $B/xemu.1
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BIN))) $(DESTDIR)$(PREFIX)/share/man/man1/xemu.1
+.PHONY: deb
+deb: all ## Debian packages xemu and xemu-static, into build/deb
+	packaging/deb.sh $B $(VERSION)
 clean: ## remove everything that was built; fetched packages stay
 	rm -rf $(filter-out build/packages,$(wildcard build/*))
 help: ## list these targets

@@ -1,5 +1,8 @@
 /* The command line and the XEMU_* variables, as the rows of options.def say. */
 #include <xemu/options.h>
+#include "completion.h"
+
+#include <xemu/commands.h>
 #include <xemu/features.h>
 #include <xemu/jit.h>
 #include <xemu/log.h>
@@ -310,8 +313,13 @@ static void show_usage(void)
          "  option                               variable");
     for (size_t i = 0; i < ROWS; i++)
         show_row(&rows[i]);
+    puts("\n  command, as the first word: xemu COMMAND --help says more");
+    for (size_t i = 0; i < command_row_count; i++)
+        if (command_rows[i].command)
+            printf("  %s %s\n        %s\n", command_rows[i].command, command_rows[i].argument, command_rows[i].help);
     puts("\n"
          "An option on the command line wins over its variable.\n"
+         "A program in this directory that is called like a command runs as ./install.\n"
          "Programs that need shared libraries find them below -L, for example\n"
          "  xemu -L /usr/aarch64-linux-gnu ./program");
 }
@@ -323,11 +331,30 @@ static void show_roff(const char *text)
         printf(*text == '-' || *text == '\\' ? "\\%c" : "%c", *text);
 }
 
+static void show_manual_commands(void)
+{
+    puts(".SH COMMANDS\n"
+         "A command is the first word, before any option. A program in this directory that is called like a command\n"
+         "runs as \\fB./install\\fR.");
+    for (size_t i = 0; i < command_row_count; i++) {
+        const struct command_row *row = &command_rows[i];
+        if (row->command && i)
+            puts(".RE");
+        printf(".TP\n\\fB%s", row->command ? "" : "\\-\\-");
+        show_roff(row->command ? row->command : row->option);
+        printf("\\fR %s\n", row->argument ? row->argument : "");
+        show_roff(row->help);
+        puts(row->command ? "\n.RS" : "");
+    }
+    puts(".RE");
+}
+
 static void show_manual(void)
 {
     puts(".TH XEMU 1 \"\" \"xemu " XEMU_VERSION "\"\n"
          ".SH NAME\nxemu \\- run ARM64 Linux programs on x86\\-64\n"
-         ".SH SYNOPSIS\n.B xemu\n[\\fIoptions\\fR] \\fIprogram\\fR [\\fIarguments\\fR]\n"
+         ".SH SYNOPSIS\n.B xemu\n[\\fIoptions\\fR] \\fIprogram\\fR [\\fIarguments\\fR]\n.br\n"
+         ".B xemu\n\\fIcommand\\fR [\\fIoptions\\fR]\n"
          ".SH DESCRIPTION\n"
          "Runs a Linux program for ARM64 (AArch64): instructions are translated, system calls go to the\n"
          "running kernel. Programs that the guest starts run under xemu too.\n"
@@ -348,6 +375,7 @@ static void show_manual(void)
             printf("\n(\\fB%s\\fR)", row->environment);
         putchar('\n');
     }
+    show_manual_commands();
     puts(".SH EXIT STATUS\n"
          "The guest program's. 127: it was not found; 126: it cannot be run; 2: a wrong option.\n"
          "A program that a signal killed is reported as such.");
@@ -355,12 +383,12 @@ static void show_manual(void)
 
 static const char *show_help(void *, const char *value)
 {
-    if (value && strcmp(value, "man") != 0)
-        return "should be man or nothing";
-    if (value)
-        show_manual();
-    else
+    if (!value)
         show_usage();
+    else if (strcmp(value, "man") == 0)
+        show_manual();
+    else if (!completion_show(value))
+        return "should be man, bash, zsh, fish or nothing";
     exit(0);
 }
 
@@ -421,10 +449,16 @@ static int parse_option(char **argv, int at)
     return at;
 }
 
-int options_parse(int argc, char **argv)
+void options_from_environment(void)
 {
     env_init();
     parse_environment();
+    options.strace = log_on(LOG_STRACE);
+}
+
+int options_parse(int argc, char **argv)
+{
+    options_from_environment();
     int at = 1;
     while (at < argc && argv[at][0] == '-' && argv[at][1]) {
         if (strcmp(argv[at], "--") == 0) {

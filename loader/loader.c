@@ -7,6 +7,7 @@
 #include "vdso.h"
 
 #include <xemu/guestmem.h>
+#include <xemu/launch.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 
@@ -81,6 +82,22 @@ static char *kernel_name(int fd)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, name, sizeof name);
     return length < 0 ? NULL : strndup(name, (size_t)length);
+}
+
+/* The kernel has opened the program and checked all there is to check; it may be one that nobody can read. Its name
+ * is for /proc/self/exe, and may lead nowhere or to another file by now. */
+static void adopt_program(struct program *program, int fd)
+{
+    struct stat by_fd, by_name;
+    program->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (program->fd < 0 || fstat(fd, &by_fd) < 0)
+        die(STATUS_CANNOT_RUN, "%s: the descriptor that the kernel passed: %s", program->name, strerror(errno));
+    close(fd);
+    program->path = realpath(program->name, NULL);
+    bool same = program->path && stat(program->path, &by_name) == 0 && by_name.st_ino == by_fd.st_ino &&
+                by_name.st_dev == by_fd.st_dev;
+    if (!same && (program->path = kernel_name(program->fd)) == NULL)
+        program->path = program->name;
 }
 
 static void open_program(struct program *program)
@@ -248,14 +265,18 @@ static void log_layout(const struct guest_image *image)
                image->entry);
 }
 
-void loader_load(struct guest_image *image, const char *path, char *const argv[], char *const envp[])
+void loader_load(struct guest_image *image, const struct launch *launch, char *const argv[], char *const envp[])
 {
     static struct elf_file elf;
-    struct program program = {.name = path, .argv = argv};
-    open_program(&program);
+    struct program program = {.name = launch->path, .argv = argv};
+    if (launch->fd >= 0)
+        adopt_program(&program, launch->fd);
+    else
+        open_program(&program);
     follow_scripts(&program);
     read_elf(&elf, program.fd, program.name);
-    *image = (struct guest_image){.path = program.path, .execfn = path, .fd = -1};
+    *image = (struct guest_image){
+        .path = program.path, .execfn = launch->execfn, .transparent = launch->transparent};
     load_program(image, &elf, &program);
     close(program.fd);
     if (elf.interp[0])

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -310,7 +312,11 @@ static int64_t host_exec(struct cpu *cpu, int dirfd, const char *path, uint64_t 
     return result;
 }
 
-static bool is_missing(int64_t error) { return error == -ENOENT || error == -ENOTDIR || error == -EACCES; }
+/* ELOOP: debootstrap leaves a /proc that is a link to itself. */
+static bool is_missing(int64_t error)
+{
+    return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ELOOP;
+}
 
 /* Runs xemu itself; without /proc through the descriptor kept for this. */
 static int64_t exec_self(struct cpu *cpu, uint64_t argv, uint64_t envp)
@@ -325,6 +331,27 @@ static int64_t exec_self(struct cpu *cpu, uint64_t argv, uint64_t envp)
     return result;
 }
 
+/* Setuid and setgid bits and file capabilities are the kernel's to give, which it does if binfmt_misc knows an
+ * emulator with flag C. Below -L a handler wouldn't find the program's libraries. */
+static bool asks_for_privileges(const struct program *program)
+{
+    struct stat info;
+    if (options.sysroot || stat(program->path, &info) || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return false;
+    if ((info.st_mode & S_ISUID) && info.st_uid != geteuid())
+        return true;
+    if ((info.st_mode & S_ISGID) && (info.st_mode & S_IXGRP) && info.st_gid != getegid())
+        return true;
+    return getxattr(program->path, "security.capability", NULL, 0) > 0;
+}
+
+static int64_t exec_by_kernel(struct cpu *cpu, const struct program *program, const struct vector *args,
+                              uint64_t envp)
+{
+    const char *path = program->moved ? program->path : program->name;
+    return host_exec(cpu, AT_FDCWD, path, (uint64_t)args->at, envp, 0);
+}
+
 static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vector *args, char *const *own,
                           uint64_t envp)
 {
@@ -332,16 +359,22 @@ static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vecto
     int error = check_interpreter(program);
     if (error)
         return error;
+    int left = inherit_leave(cpu->task);
+    if (left < -1)
+        return left;
+    if (guest_image.transparent || (left == -1 && asks_for_privileges(program))) {
+        int64_t result = exec_by_kernel(cpu, program, args, envp);
+        if (result != -ENOEXEC)
+            return result;
+    }
+    struct vector plain = *args;
     char *argv0 = args->count ? (char *)(uintptr_t)args->at[0] : empty;
     char *front[] = {option, argv0, program->path};
     size_t own_count = 0;
     while (own[own_count])
         own_count++;
     replace_front(args, args->count ? 1 : 0, front, 3);
-    int left = inherit_leave(cpu->task);
     char inherited[32];
-    if (left < -1)
-        return left;
     if (left >= 0) {
         snprintf(inherited, sizeof inherited, "--inherited=%d", left);
         replace_front(args, 0, (char *[]){inherited}, 1);
@@ -351,6 +384,12 @@ static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vecto
     int64_t result = exec_self(cpu, (uint64_t)args->at, envp);
     if (left >= 0)
         close(left);
+    if (is_missing(result) && left == -1) { /* no /proc, but binfmt_misc may know us */
+        if (plain.count)
+            plain.at[0] = (uint64_t)(uintptr_t)argv0;
+        int64_t by_kernel = exec_by_kernel(cpu, program, &plain, envp);
+        return by_kernel == -ENOEXEC ? result : by_kernel;
+    }
     return result;
 }
 

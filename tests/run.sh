@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs test suites: tests/run.sh MODE [SUITE...]      ("long" stands for the long ones)
+# Runs test suites: tests/run.sh MODE [SUITE...]      ("long": the long ones; "with-containers": real containers)
 #
 # A suite is an executable tests/SUITE/run (long: tests/SUITE/run-long). It finds the emulator in $XEMU and the
 # build tree in $BUILD and prints a line for each test, everything else goes to stderr:
@@ -21,10 +21,11 @@ logs=$BUILD/test-logs
 mkdir -p "$logs"
 
 runner=run
-if [ "${1-}" = long ]; then
-    runner=run-long
-    shift
-fi
+case ${1-} in
+long) runner=run-long ;;
+with-containers) runner=run-containers ;;
+esac
+[ "$runner" = run ] || shift
 if [ $# = 0 ]; then
     # The quick ones first: who broke something wants to know soon.
     for suite in unit cli vectors guest real $(cd tests && echo */); do

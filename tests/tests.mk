@@ -2,13 +2,13 @@
 
 # One binary for each folder of unit tests, linked with everything but main().
 UNIT    := $(patsubst tests/%/,$B/unit/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
-             syscall loader hostlib tools,$(wildcard tests/$d/*.c)))))
+             syscall loader containers hostlib tools,$(wildcard tests/$d/*.c)))))
 UNITLIB := $(filter-out $B/core/main.c.o,$(OBJ)) $(DYN)
 
 .SECONDEXPANSION:
 $(UNIT): $B/unit/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
 	@mkdir -p $(@D)
-	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -ldl -lm
+	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -l:libjansson.a -ldl -lm
 -include $(patsubst %,$B/%.d,$(wildcard tests/*/*.c))
 
 # Programs that run both natively and under xemu. A program says what it needs in comments on lines of their
@@ -31,7 +31,7 @@ ONLY  := $(patsubst tests/guest/%.c,%,$(shell grep -l '^// arm64-only' tests/gue
 guest-programs: $(GUEST:%=build/guest/arm64/%) $(GUEST:%=build/guest/arm64-dynamic/%) \
                 $(patsubst %,build/guest/amd64/%,$(filter-out $(ONLY),$(GUEST)))
 
-.PHONY: test test-long unit guest-programs check
+.PHONY: test test-long test-containers unit guest-programs check
 unit: $(UNIT)
 test: ## install what is missing, build, and run every suite
 	tools/setup.sh test
@@ -43,3 +43,7 @@ test-long: ## also fuzzers and exhaustive checks (an hour)
 	tools/setup.sh test long
 	$(MAKE) -j$(JOBS) all unit guest-programs
 	tests/run.sh $(MODE) long
+test-containers: ## whole Debian systems in every kind of container, as root (half an hour)
+	tools/setup.sh test containers
+	$(MAKE) -j$(JOBS) all guest-programs
+	tests/run.sh $(MODE) with-containers

@@ -13,7 +13,7 @@ enum { VDSO_SIZE = 4096, VDSO_PATH = 2048 };
 struct guest_image {
     const char *path;      /* absolute host path of the program, symbolic links resolved */
     const char *execfn;    /* AT_EXECFN: the name as it was given */
-    int fd;                /* descriptor of the program if binfmt_misc passed one, else -1 */
+    bool transparent;      /* the kernel takes the program for /proc/self/exe: xemu's own file is out of reach */
     uint64_t entry;        /* first pc: the ELF interpreter's entry if there is one */
     uint64_t program_entry; /* AT_ENTRY */
     uint64_t load_bias;    /* of the program */
@@ -31,9 +31,12 @@ struct guest_image {
     int stack_flags;       /* nonzero: executable stack (PT_GNU_STACK) */
 };
 
-/* Maps the program, its ELF interpreter, stack and vdso, and writes argc, argv, envp and auxv. Errors are the
- * user's or the environment's: die() with one clear line and 126 or 127. */
-void loader_load(struct guest_image *image, const char *path, char *const argv[], char *const envp[]);
+struct launch;
+
+/* Maps the program, its ELF interpreter, stack and vdso, and writes argc, argv, envp and auxv. launch names the
+ * program; its descriptor, if it has one, is used instead of the name and closed. Errors are the user's or the
+ * environment's: die() with one clear line and 126 or 127. */
+void loader_load(struct guest_image *image, const struct launch *launch, char *const argv[], char *const envp[]);
 
 /* Sysroot: the host path for the guest's absolute `path` if it exists below -L, otherwise path itself. The
  * result is in buffer (PATH_MAX bytes) or is path. Follows the rule of qemu-user: relative paths stay as is. */

@@ -41,6 +41,10 @@ extern struct options options;
  * --version and errors. */
 int options_parse(int argc, char **argv);
 
+/* XEMU_* alone, for a program that the kernel hands over; nothing in a program with raised privileges (AT_SECURE),
+ * whose user must not steer it. Exits for wrong values. */
+void options_from_environment(void);
+
 /* argv to run another guest program under this xemu with the same options (for execve): null-terminated array in
  * malloc'd memory, [0] is "xemu"; the caller appends `-0 argv0 path args...` itself through extra slots. */
 char **options_reexec_argv(size_t extra);
