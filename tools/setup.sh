@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that xemu needs and that this machine lacks:
 #
-#   tools/setup.sh demo|test|bench|long...
+#   tools/setup.sh demo|test|bench|long|lab...
 #
 # Asks for root (sudo) only if something is missing.
 set -eu
@@ -21,6 +21,18 @@ qemu-user                  test,bench     an independent ARM64 to compare with
 llvm-NEWEST                test           an independent disassembler: which instruction words are allocated?
 mount                      test           gives the native side of the comparisons with real programs a /proc
 clang                      long           libFuzzer, for the fuzzers
+libjansson-dev             test,lab       the overhead lab keeps its results as JSON
+jq                         test           looks into the results of the overhead lab
+cpio                       lab            makes the file system of virtual machines
+runc                       lab            a container
+podman                     lab            a container
+lxc                        lab            a container
+bubblewrap                 lab            a container
+qemu-system-x86            lab            a virtual machine, by KVM and emulated
+qemu-system-arm            lab            an emulated ARM64 machine
+seabios                    lab            the virtual machine's firmware
+user-mode-linux            lab            a kernel as a process
+runsc                      lab            gVisor, a kernel in user space
 END
 }
 

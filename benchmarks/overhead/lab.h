@@ -29,7 +29,7 @@ struct level {
     enum clock clock;
     int sizes[SIZES];    /* percent of a program's work: small, large */
     bool real;           /* Debian's programs are there */
-    bool chosen;
+    bool chosen, not_quick;
     const char *missing; /* why it cannot be measured; null: it can */
     const char *version; /* of the emulator, or the kernel behind it */
     int agent;           /* index; -1: none yet */

@@ -107,6 +107,7 @@ static char *first_line(const char *command)
 static void add_versions(struct lab *lab, const struct level *row, const char *patterns, const char *where)
 {
     char *rest = copy(patterns), *pattern;
+    const char *digits = "0123456789";
     int before = lab->level_count;
     while ((pattern = strsep(&rest, " ")) && pattern) {
         glob_t found;
@@ -116,9 +117,9 @@ static void add_versions(struct lab *lab, const struct level *row, const char *p
             char command[PATH_MAX + 40], name[80], *number, prefix[PATH_MAX + 40];
             snprintf(command, sizeof command, "'%s' --version 2>/dev/null", found.gl_pathv[i]);
             char *version = first_line(command);
-            if (!version || !(number = strpbrk(version, "0123456789")))
+            if (!version || !(number = strstr(version, "version ")) || !(number = strpbrk(number, digits)))
                 continue;
-            snprintf(name, sizeof name, "%s-%.*s", row->name, (int)strspn(number, "0123456789."), number);
+            snprintf(name, sizeof name, "%s-%.*s", row->name, (int)(strspn(number, digits) + 1 + strspn(number + strspn(number, digits) + 1, digits)), number);
             if (find_level(lab, name) >= 0)
                 continue;
             struct level *level = new_level(lab, where);
@@ -145,6 +146,7 @@ static void add_level(struct lab *lab, char **column, const char *where)
     };
     if (sscanf(column[4], "%d %d", &row.sizes[0], &row.sizes[1]) != 2 || row.sizes[0] >= row.sizes[1])
         fail("%s: the sizes should be two percentages, the smaller one first, not %s", where, column[4]);
+    row.not_quick = strstr(column[4], "full") != NULL;
     if (find_level(lab, row.name) >= 0)
         fail("%s: a second level %s", where, row.name);
     if (strcmp(row.launcher, "none") == 0)
@@ -225,7 +227,7 @@ bool choose_levels(struct lab *lab, const char *names)
     uint64_t used = 0;
     for (int i = 0; i < lab->level_count; i++) {
         struct level *level = &lab->levels[i];
-        level->chosen = !names || listed(names, level->name, level->group, &used);
+        level->chosen = (!names && !(lab->quick && level->not_quick)) || listed(names, level->name, level->group, &used);
     }
     lab->levels[NATIVE].chosen = true;
     return all_used(names, used);

@@ -21,6 +21,7 @@ struct options {
     bool wx;                  /* --wx */
     uint64_t cache_size;      /* --cache-size, bytes; 0: the default */
     enum stats_format stats;  /* --stats */
+    enum stats_format report; /* --report */
     bool counts_calls;        /* --stats=calls */
     enum perf_output perf;    /* --perf */
     const char *cpu;          /* --cpu */

@@ -4,6 +4,8 @@
 set -eu -o pipefail
 cd "$(dirname "$0")/../../.."
 programs=$PWD/build/lab/$1 image=$PWD/build/lab/initramfs-$1
+exec 9>"$image.lock" # several machines may want it at once
+flock 9
 if [ ! -s "$image" ] || [ -n "$(find "$programs" -newer "$image" -print -quit)" ]; then
     tree=$(mktemp -d)
     trap 'rm -rf "$tree"' EXIT
@@ -11,7 +13,7 @@ if [ ! -s "$image" ] || [ -n "$(find "$programs" -newer "$image" -print -quit)" 
     cp "$programs"/* "$tree/lab/"
     cp "$programs/agent" "$tree/init"
     [ "$(id -u)" != 0 ] || mknod -m 600 "$tree/dev/console" c 5 1
-    (cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$image.$$"
-    mv "$image.$$" "$image"
+    (cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$image.part"
+    mv "$image.part" "$image"
 fi
 echo "$image"
