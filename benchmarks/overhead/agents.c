@@ -1,5 +1,5 @@
 /* Agents: one for each launcher, the script that makes a machine, a container or nothing, and starts benchmarks/overhead/
- * agent.c in it. They are started together and wait, idle, for their turns. */
+ * agent.c in it. They are started at the beginning and wait, idle, for their turns. */
 #include "lab.h"
 
 #include <errno.h>
@@ -141,11 +141,11 @@ static int read_line(struct agent *agent, double deadline, char *line, size_t si
             agent->used = 0;
         struct pollfd wait = {.fd = agent->from, .events = POLLIN};
         double left = (deadline - now_ns()) / 1e6;
-        if (left <= 0)
-            return 0;
-        int ready = poll(&wait, 1, left > 1000 ? 1000 : (int)left + 1);
+        int ready = poll(&wait, 1, left > 1000 ? 1000 : left > 0 ? (int)left + 1 : 0);
         if (interrupted)
             return -2;
+        if (ready <= 0 && left <= 0) /* what is there is read, even when others have used up the time */
+            return 0;
         if (ready <= 0)
             continue;
         ssize_t n = read(agent->from, agent->text + agent->used, TEXT_MAX - agent->used);
@@ -216,7 +216,6 @@ static int agent_for(struct lab *lab, const char *launcher)
     for (char *c = strstr(agent->log, "/logs/") + 6; *c; c++)
         if (*c == ' ' || *c == '/')
             *c = '-';
-    start(agent, lab->cpu);
     return agent_count++;
 }
 
@@ -227,7 +226,6 @@ void agents_start(struct lab *lab, int boot_s)
     snprintf(logs, sizeof logs, "%s/logs", lab->folder);
     mkdir(logs, 0777);
     signal(SIGPIPE, SIG_IGN);
-    double deadline = now_ns() + boot_s * 1e9;
     for (int i = 0; i < lab->level_count; i++) {
         struct level *level = &lab->levels[i];
         if (!level->missing)
@@ -237,7 +235,8 @@ void agents_start(struct lab *lab, int boot_s)
     }
     for (int i = 0; i < agent_count && !interrupted; i++) {
         fprintf(stderr, "lab: waiting for %-30s\r", agents[i].launcher);
-        why[i] = await(&agents[i], deadline, &kernel[i], boot_s);
+        start(&agents[i], lab->cpu); /* one after the other: they share a processor */
+        why[i] = await(&agents[i], now_ns() + boot_s * 1e9, &kernel[i], boot_s);
     }
     for (int i = 0; i < lab->level_count; i++) {
         struct level *level = &lab->levels[i];

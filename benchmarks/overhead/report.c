@@ -28,7 +28,7 @@ static const char style[] =
     "th,td{text-align:right;padding:.15rem .4rem;border-bottom:1px solid var(--line);vertical-align:top}"
     "th:first-child,td:first-child{text-align:left}td.text,th.text{text-align:left;overflow-wrap:anywhere}"
     "thead{display:table-header-group}tr{break-inside:avoid}.tables{columns:2 24rem;column-gap:2rem}"
-    ".tables section{break-inside:avoid-column}.missing{color:var(--warn)}.soft{color:var(--soft)}"
+    ".about td{padding-bottom:.5rem}.tables section{break-inside:avoid-column}.missing{color:var(--warn)}.soft{color:var(--soft)}"
     "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.78rem}th,td{padding:.15rem .2rem}}"
     "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr 1fr}a{color:inherit}}";
 
@@ -105,23 +105,24 @@ static void levels_plot(enum state state, const char *title)
 
 static void levels_table(void)
 {
-    fputs("<table><thead><tr><th>level<th class=text>what it is<th>warm<th>steady<th>cold<th>programs</thead><tbody>\n", out);
+    static const enum state order[STATES] = {WARM, STEADY, COLD};
+    fputs("<table><thead><tr><th>level<th>warm<th>steady<th>cold<th>programs</thead><tbody>\n", out);
     for (int l = 0; l < lab->level_count; l++) {
         const struct level *level = &lab->levels[l];
         if (!level->chosen)
             continue;
         fputs("<tr><td>", out);
         text(level->name);
-        fputs("<td class=text>", out);
+        for (size_t i = 0; l != NATIVE && i < STATES; i++)
+            ratio_cell(analysis->mean[l].ratio[order[i]]);
+        fprintf(out, l == NATIVE ? "<td>1<td>1<td>1<td>\n" : "<td>%d\n", analysis->mean[l].programs[WARM]);
+        fputs("<tr class=about><td class=text colspan=5>", out);
         text(level->about);
         if (level->version)
             fputs(" <span class=soft>", out), text(level->version), fputs("</span>", out);
         fprintf(out, " <span class=soft>(time: %s)</span>", clock_names[level->clock]);
         if (level->missing)
             fputs("<br><span class=missing>missing: ", out), text(level->missing), fputs("</span>", out);
-        for (enum state state = WARM; l != NATIVE && state != STATES + 1; state = state == WARM ? STEADY : state == STEADY ? COLD : STATES + 1)
-            ratio_cell(analysis->mean[l].ratio[state]);
-        fprintf(out, l == NATIVE ? "<td>1<td>1<td>1<td>\n" : "<td>%d\n", analysis->mean[l].programs[WARM]);
     }
     fputs("</tbody></table>\n", out);
 }

@@ -163,9 +163,9 @@ static json_t *levels_json(const struct lab *lab)
     json_t *levels = json_array();
     for (int i = 0; i < lab->level_count; i++) {
         const struct level *level = &lab->levels[i];
-        json_t *one = json_pack("{s:s s:s s:s s:s s:[ii] s:b s:s}", "name", level->name, "group", level->group, "arch",
+        json_t *one = json_pack("{s:s s:s s:s s:s s:[ii] s:b s:b s:s}", "name", level->name, "group", level->group, "arch",
                                 level->arch, "clock", clock_names[level->clock], "sizes", level->sizes[0],
-                                level->sizes[1], "chosen", level->chosen, "about", level->about);
+                                level->sizes[1], "chosen", level->chosen, "real", level->real, "about", level->about);
         set_text(one, "missing", level->missing);
         set_text(one, "version", level->version);
         set_text(one, "command", level->prefix);
@@ -179,8 +179,8 @@ static json_t *programs_json(const struct lab *lab)
     json_t *programs = json_array();
     for (int i = 0; i < lab->program_count; i++) {
         const struct program *program = &lab->programs[i];
-        json_t *one = json_pack("{s:s s:s s:s s:b s:s}", "name", program->name, "experiment", program->experiment,
-                                "command", program->command, "chosen", program->chosen, "about", program->about);
+        json_t *one = json_pack("{s:s s:s s:s s:b s:b s:s}", "name", program->name, "experiment", program->experiment,
+                                "command", program->command, "chosen", program->chosen, "any_output", program->any_output, "about", program->about);
         set_text(one, "missing", program->missing);
         json_array_append_new(programs, one);
     }
@@ -267,6 +267,7 @@ static void load_level(struct lab *lab, json_t *from)
         .about = text_of(from, "about"), .missing = text_or_null(from, "missing"),
         .version = text_or_null(from, "version"), .prefix = text_or_null(from, "command"), .launcher = "", .agent = -1,
         .chosen = json_is_true(json_object_get(from, "chosen")),
+        .real = json_is_true(json_object_get(from, "real")),
         .sizes = {(int)json_integer_value(json_array_get(sizes, 0)), (int)json_integer_value(json_array_get(sizes, 1))},
     };
     while (level->clock < CLOCKS && strcmp(clock, clock_names[level->clock]) != 0)
@@ -283,6 +284,7 @@ static void load_program(struct lab *lab, json_t *from)
         .name = text_of(from, "name"), .experiment = text_of(from, "experiment"), .command = text_of(from, "command"),
         .about = text_of(from, "about"), .missing = text_or_null(from, "missing"),
         .chosen = json_is_true(json_object_get(from, "chosen")),
+        .any_output = json_is_true(json_object_get(from, "any_output")),
     };
 }
 

@@ -12,7 +12,7 @@ mkdir -p "$root/lab"
 [ ! -d build/sysroot-amd64 ] || root=$PWD/build/sysroot-amd64
 mkdir -p "$root"/{lab,proc,dev,tmp}
 bundle=$(mktemp -d "${TMPDIR:-/tmp}/xemu-lab-XXXXXX")
-id=xemu-lab-$runtime-$$
+id=${bundle##*/}-$runtime # $$ is small where a level has processes of its own
 trap 'rm -rf "$bundle"' EXIT
 cat >"$bundle/config.json" <<JSON
 { "ociVersion": "1.0.2",
