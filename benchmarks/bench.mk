@@ -18,3 +18,30 @@ bench: ## time native, xemu and qemu-aarch64 (ARGS="kernel... -n runs")
 	tools/setup.sh bench
 	$(MAKE) -j$(JOBS) $B/xemu kernels
 	build/bench/bench -x $B/xemu $(ARGS)
+
+# The overhead lab: kernels and programs of its own for both architectures, and what runs them.
+SUITE    := $(patsubst benchmarks/suite/%.c,%,$(wildcard benchmarks/suite/*.c))
+LAB_SRC  := $(filter-out benchmarks/overhead/agent.c,$(wildcard benchmarks/overhead/*.c))
+LAB_CC    = $(call QUIET,CC)mkdir -p $(@D) && $1 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -I benchmarks -static -pthread -o $@ $<
+build/lab/arm64/%: benchmarks/kernels/%.c benchmarks/kernel.h
+	$(call LAB_CC,$(ARM64_CC)) $(call own_flags,arm64) -lm
+build/lab/amd64/%: benchmarks/kernels/%.c benchmarks/kernel.h
+	$(call LAB_CC,$(CC)) $(call own_flags,amd64) -lm
+build/lab/arm64/%: benchmarks/suite/%.c benchmarks/kernel.h benchmarks/suite/suite.h
+	$(call LAB_CC,$(ARM64_CC)) $(call own_flags,arm64) -lm
+build/lab/amd64/%: benchmarks/suite/%.c benchmarks/kernel.h benchmarks/suite/suite.h
+	$(call LAB_CC,$(CC)) $(call own_flags,amd64) -lm
+build/lab/arm64/agent: benchmarks/overhead/agent.c
+	$(call LAB_CC,$(ARM64_CC))
+build/lab/amd64/agent: benchmarks/overhead/agent.c
+	$(call LAB_CC,$(CC))
+build/lab/lab: $(LAB_SRC) $(wildcard benchmarks/overhead/*.h)
+	@mkdir -p $(@D)
+	$(call QUIET,CC)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE= -o $@ $(LAB_SRC) -ljansson -lm
+
+.PHONY: lab lab-programs
+lab-programs: $(foreach a,arm64 amd64,$(patsubst %,build/lab/$a/%,$(KERNELS) $(SUITE) agent)) build/lab/lab
+lab: ## what each way of virtualising costs, measured here (ARGS="--quick"; ARGS=--help)
+	tools/setup.sh bench lab
+	$(MAKE) -j$(JOBS) $B/xemu lab-programs
+	benchmarks/lab $(ARGS)

@@ -7,6 +7,7 @@
 #include <xemu/jit.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/report.h>
 #include <xemu/trace.h>
 
 #include <signal.h>
@@ -53,8 +54,11 @@ static enum exit_reason run(struct cpu *cpu, enum exit_reason (*engine)(struct c
     } else {
         cpu->recover = &here;
         fp_enter(cpu);
+        if (engine != jit_run)
+            report_enter(cpu, PART_INTERPRETER);
         reason = engine(cpu);
     }
+    report_enter(cpu, PART_DISPATCH);
     fp_leave(cpu);
     cpu->recover = NULL;
     return reason;

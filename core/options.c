@@ -21,7 +21,7 @@ struct options options = {.inherited = -1};
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_flag, set_stats, set_perf, set_engine, set_host,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_report, set_perf, set_engine, set_host,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
 static setter set_inherited, set_cache_dir;
@@ -215,6 +215,15 @@ static const char *set_stats(void *member, const char *value)
     if (value && !json && !calls && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
         return "should be text, json or calls";
     options.counts_calls = calls;
+    *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
+    return NULL;
+}
+
+static const char *set_report(void *member, const char *value)
+{
+    bool json = value && strcmp(value, "json") == 0;
+    if (value && !json && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
+        return "should be text or json";
     *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
     return NULL;
 }

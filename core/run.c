@@ -2,6 +2,7 @@
 #include <xemu/cpu.h>
 #include <xemu/exit.h>
 #include <xemu/log.h>
+#include <xemu/report.h>
 #include <xemu/sys.h>
 
 #include <signal.h>
@@ -21,6 +22,7 @@ static uint64_t fault_esr(const struct fault *fault)
 void run_loop(struct cpu *cpu)
 {
     this_cpu = cpu;
+    report_thread_begin(cpu);
     for (;;) {
         bool stepping = sys_stepping(cpu);
         switch (stepping ? engine_step(cpu) : engine_run(cpu)) {
@@ -30,11 +32,13 @@ void run_loop(struct cpu *cpu)
                 sys_stepped(cpu);
             break;
         case EXIT_SYSCALL:
+            report_enter(cpu, PART_SYSCALL);
             sys_call(cpu);
             if (stepping)
                 sys_stepped(cpu);
             break;
         case EXIT_FAULT:
+            report_enter(cpu, PART_FAULT);
             sys_force_signal(cpu, cpu->fault.signo, cpu->fault.code, cpu->fault.addr, fault_esr(&cpu->fault));
             break;
         case EXIT_UNDEFINED:
@@ -51,7 +55,10 @@ void run_loop(struct cpu *cpu)
         case EXIT_SIGNAL:
             break;
         }
-        if (cpu->stop)
+        if (cpu->stop) {
+            report_enter(cpu, PART_SIGNAL);
             sys_deliver_signals(cpu);
+        }
+        report_enter(cpu, PART_DISPATCH);
     }
 }

@@ -8,6 +8,7 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 #include <xemu/options.h>
+#include <xemu/report.h>
 #include <xemu/trace.h>
 
 #include <immintrin.h>
@@ -142,6 +143,14 @@ static struct jit_block *compile(struct cpu *cpu)
     return block;
 }
 
+static struct jit_block *timed_compile(struct cpu *cpu)
+{
+    report_enter(cpu, PART_COMPILE);
+    struct jit_block *block = compile(cpu);
+    report_enter(cpu, PART_DISPATCH);
+    return block;
+}
+
 /* Runs the instruction at pc by its IR: it has what compiled code lacks. */
 static enum exit_reason repeat_instruction(struct cpu *cpu)
 {
@@ -219,7 +228,9 @@ static struct jit_exit run_code(struct cpu *cpu, const struct jit_block *block)
     cpu->flags = jit_pack_flags(cpu->nzcv);
     cpu->jit->in_code = true;
     arm_traps(cpu);
+    report_enter(cpu, PART_CODE);
     struct jit_exit left = cache.entry(cpu, cache_executable(block->code));
+    report_enter(cpu, PART_DISPATCH);
     leave_code(cpu);
     if (left.link)
         cpu->pc = cache.links[left.link].target;
@@ -250,7 +261,7 @@ static struct jit_block *find_or_make(struct cpu *cpu)
     unsigned runs = options.engine == ENGINE_JIT ? HOT : add_heat(cpu->pc);
     if ((runs == 0 || runs == HOT) && store_ready() && (block = store_load(cpu)))
         return block;
-    return runs == HOT ? compile(cpu) : NULL;
+    return runs == HOT ? timed_compile(cpu) : NULL;
 }
 
 static enum exit_reason run_blocks(struct cpu *cpu)
@@ -272,7 +283,9 @@ static enum exit_reason run_blocks(struct cpu *cpu)
                 arrive(jit, block, link);
             left = run_code(cpu, block);
         } else {
+            report_enter(cpu, PART_INTERPRETER);
             left.reason = interp_block(cpu);
+            report_enter(cpu, PART_DISPATCH);
         }
         from_code = block;
         link = left.link;

@@ -3,6 +3,7 @@
 
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/report.h>
 
 #include <stdio.h>
 
@@ -59,6 +60,15 @@ static void write_json(char *text, const uint64_t *values)
     for (unsigned i = 0; i < ROWS; i++)
         n += (size_t)snprintf(text + n, TEXT_SIZE - n, "%s\"%s\": %lu", i ? ", " : "{", rows[i].name, values[i]);
     snprintf(text + n, TEXT_SIZE - n, "}\n");
+}
+
+void jit_report_code(struct report_code *code)
+{
+    pthread_mutex_lock(&cache.lock);
+    *code = (struct report_code){cache.stats.blocks, cache.stats.guest_instructions, cache.stats.host_bytes, 0};
+    for (unsigned i = 0; i < cache.arena_count; i++)
+        code->cache_bytes += (uint64_t)(cache.arenas[i].at - cache.arenas[i].start);
+    pthread_mutex_unlock(&cache.lock);
 }
 
 void jit_report(void)

@@ -4,6 +4,7 @@
 #include <xemu/guestmem.h>
 #include <xemu/interp.h>
 #include <xemu/jit.h>
+#include <xemu/report.h>
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
@@ -152,6 +153,8 @@ void threads_fork_done(struct task *task, enum forked forked)
             if (block != task->block && forked == FORKED_CHILD)
                 block_unmap(block); /* else the C library still has them in its lists */
         }
+        if (forked == FORKED_CHILD)
+            report_forked(this_cpu);
         blocks = task->block;
         if (blocks)
             blocks->next = NULL;
@@ -278,6 +281,7 @@ int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
     if (!cpu->task->vfork_child) { /* which counts for its parent */
         jit_save();
         jit_report();
+        report_write();
     }
     return host_call(SYS_exit_group, args);
 }
@@ -295,5 +299,6 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
         sys_exit_group(cpu, args);
     if (host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
         host_raw(SYS_exit, args[0], 0, 0, 0);
+    report_thread_end(cpu);
     longjmp(cpu->task->leave, 1);
 }

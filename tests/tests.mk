@@ -2,13 +2,14 @@
 
 # One binary for each folder of unit tests, linked with everything but main().
 UNIT    := $(patsubst tests/%/,$B/unit/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
-             syscall loader containers hostlib tools,$(wildcard tests/$d/*.c)))))
+             syscall loader containers hostlib tools benchmarks,$(wildcard tests/$d/*.c)))))
 UNITLIB := $(filter-out $B/core/main.c.o,$(OBJ)) $(DYN)
 
 .SECONDEXPANSION:
 $(UNIT): $B/unit/%: $$(addprefix $B/,$$(addsuffix .o,$$(wildcard tests/$$*/*.c))) $(UNITLIB)
 	@mkdir -p $(@D)
 	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lcriterion -lcapstone -lelf -l:libjansson.a -ldl -lm
+$B/unit/benchmarks: $B/benchmarks/overhead/stats.c.o
 -include $(patsubst %,$B/%.d,$(wildcard tests/*/*.c))
 
 # Programs that run both natively and under xemu. A program says what it needs in comments on lines of their

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that xemu needs and that this machine lacks:
 #
-#   tools/setup.sh demo|test|bench|long|containers...
+#   tools/setup.sh demo|test|bench|long|containers|lab...
 #
 # Asks for root (sudo) only if something is missing.
 set -eu
@@ -13,7 +13,7 @@ gcc                        demo           compiles xemu
 libc6-dev                  demo           the C library's headers, and its static form for xemu-static
 libelf-dev                 demo           libelf: reads ELF files in the loader
 zlib1g-dev                 test           libelf needs it in xemu-static
-libjansson-dev             demo           reads the JSON of container images for xemu run-root
+libjansson-dev             demo           JSON: container images for xemu run-root, results of the lab
 libcapstone-dev            demo           disassembles for -d in_asm
 libcriterion-dev           test           runs the unit tests
 gcc-aarch64-linux-gnu      test,bench     compiles test programs and benchmarks for ARM64
@@ -24,16 +24,22 @@ mount                      test           gives the native side of the compariso
 libcap2-bin                test           setcap: programs with capabilities under binfmt_misc
 clang                      long           libFuzzer, for the fuzzers
 debootstrap                containers     makes the ARM64 system that runs in the containers
-bubblewrap                 containers     a container
+bubblewrap                 containers,lab a container
 systemd-container          containers     systemd-nspawn
-lxc                        containers     LXC
-runc                       containers     what docker runs its containers with
+lxc                        containers,lab LXC
+runc                       containers,lab what docker runs its containers with
 crun                       containers     what podman runs its containers with
-podman                     containers     podman, with and without root
+podman                     containers,lab podman, with and without root
 uidmap                     containers     newuidmap: several users for run-root and rootless podman
 docker.io                  containers     docker
 docker-compose             containers     docker compose
 jq                         test           JSON that xemu writes is JSON
+cpio                       lab            makes the file system of virtual machines
+qemu-system-x86            lab            a virtual machine, by KVM and emulated
+qemu-system-arm            lab            an emulated ARM64 machine
+seabios                    lab            the virtual machine's firmware
+user-mode-linux            lab            a kernel as a process
+runsc                      lab            gVisor, a kernel in user space
 END
 }
 

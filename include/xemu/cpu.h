@@ -129,6 +129,8 @@ struct cpu {
     uint64_t call_return;  /* where a C function returns to in compiled code */
     uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
 
+    uint8_t part;          /* enum report_part: what the thread does */
+
     uint64_t saved[16];    /* compiled code's registers around a function */
     union vec saved_v[8];
     union vec args[4];     /* operands of a function, and its result */

@@ -22,6 +22,7 @@ struct options {
     uint64_t cache_size;      /* --cache-size, bytes; 0: the default */
     const char *cache_dir;    /* --cache-dir; "none": no store; null: the default */
     enum stats_format stats;  /* --stats */
+    enum stats_format report; /* --report */
     bool counts_calls;        /* --stats=calls */
     enum perf_output perf;    /* --perf */
     const char *cpu;          /* --cpu */

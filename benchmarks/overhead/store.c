@@ -1,0 +1,361 @@
+/* results.json: the machine, the settings, every run. It is written to a new file that then takes the name, so that
+ * whatever happens a whole file is there. */
+#include "lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FORMAT "xemu-overhead-lab"
+enum { VERSION = 1 };
+
+void add_run(struct lab *lab, const struct run *run)
+{
+    if (lab->run_count == lab->run_room) {
+        lab->run_room = lab->run_room ? 2 * lab->run_room : 1024;
+        lab->runs = realloc(lab->runs, (size_t)lab->run_room * sizeof *lab->runs);
+        if (!lab->runs)
+            fail("not enough memory");
+    }
+    lab->runs[lab->run_count++] = *run;
+}
+
+const char *meta_text(const struct lab *lab, const char *key)
+{
+    const char *text = json_string_value(json_object_get(lab->meta, key));
+    return text ? text : "";
+}
+
+/* --- the machine -------------------------------------------------------------------------------------- */
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    json_object_set_new(object, key, text && *text ? json_string(text) : json_null());
+}
+
+/* The first line of a file, or what follows the colon of the line that begins with `field`. */
+static void set_line(json_t *object, const char *key, const char *path, const char *field)
+{
+    char line[500], *found = NULL;
+    FILE *file = fopen(path, "r");
+    while (file && !found && fgets(line, sizeof line, file))
+        if (!field || strncmp(line, field, strlen(field)) == 0)
+            found = field ? strchr(line, ':') : line;
+    if (file)
+        fclose(file);
+    if (found) {
+        found += strspn(found, ": \t");
+        found[strcspn(found, "\n")] = 0;
+    }
+    set_text(object, key, found);
+}
+
+static void set_output(json_t *object, const char *key, const char *command)
+{
+    char line[500] = "";
+    FILE *from = popen(command, "r");
+    if (from && fgets(line, sizeof line, from))
+        line[strcspn(line, "\n")] = 0;
+    if (from)
+        pclose(from);
+    set_text(object, key, line);
+}
+
+static void set_time(json_t *object, const char *key)
+{
+    char text[40];
+    time_t now = time(NULL);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", gmtime(&now));
+    set_text(object, key, text);
+}
+
+/* 64-bit FNV-1a of a file's bytes: which build was measured. */
+static void set_build(json_t *object, const char *path)
+{
+    uint64_t hash = 14695981039346656037u;
+    char text[40];
+    FILE *file = fopen(path, "rb");
+    for (int c; file && (c = getc(file)) != EOF;)
+        hash = (hash ^ (uint8_t)c) * 1099511628211u;
+    if (file)
+        fclose(file);
+    snprintf(text, sizeof text, "%016" PRIx64, hash);
+    set_text(object, path, file ? text : NULL);
+}
+
+static json_t *describe_builds(const struct lab *lab)
+{
+    json_t *builds = json_object();
+    char path[PATH_MAX];
+    set_build(builds, "build/rel/xemu");
+    for (int p = 0; p < lab->program_count; p++) {
+        for (int arm = 0; is_lab_program(&lab->programs[p]) && arm < 2; arm++) {
+            snprintf(path, sizeof path, "build/lab/%s/%s", arm ? "arm64" : "amd64", lab->programs[p].name);
+            set_build(builds, path);
+        }
+    }
+    return builds;
+}
+
+void store_describe(struct lab *lab, int argc, char **argv)
+{
+    struct utsname names;
+    json_t *meta = json_object(), *words = json_array();
+    uname(&names);
+    for (int i = 1; i < argc; i++)
+        json_array_append_new(words, json_string(argv[i]));
+    json_object_set_new(meta, "arguments", words);
+    set_time(meta, "started");
+    set_text(meta, "kernel", names.release);
+    set_line(meta, "cpu", "/proc/cpuinfo", "model name");
+    set_line(meta, "cpu flags", "/proc/cpuinfo", "flags");
+    set_line(meta, "memory", "/proc/meminfo", "MemTotal");
+    set_line(meta, "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", NULL);
+    set_line(meta, "address randomisation", "/proc/sys/kernel/randomize_va_space", NULL);
+    set_line(meta, "load", "/proc/loadavg", NULL);
+    json_object_set_new(meta, "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+    set_output(meta, "system", ". /etc/os-release && echo \"$PRETTY_NAME\"");
+    set_output(meta, "virtualised", "systemd-detect-virt 2>/dev/null || echo unknown");
+    set_output(meta, "compiler amd64", "gcc --version");
+    set_output(meta, "compiler arm64", "aarch64-linux-gnu-gcc --version");
+    set_text(meta, "compiler flags", "-O2 -static -pthread, and what a program's source asks for");
+    set_output(meta, "xemu", "build/rel/xemu --version");
+    set_output(meta, "xemu source", "git describe --always --dirty 2>/dev/null");
+    set_output(meta, "qemu system", "qemu-system-x86_64 --version 2>/dev/null");
+    set_output(meta, "runsc", "runsc --version 2>/dev/null");
+    set_output(meta, "runc", "runc --version 2>/dev/null");
+    json_object_set_new(meta, "build ids", describe_builds(lab));
+    lab->meta = meta;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------ */
+
+static json_t *run_json(const struct lab *lab, const struct run *run)
+{
+    char hash[20];
+    snprintf(hash, sizeof hash, "%016" PRIx64, run->hash);
+    json_t *made = json_pack("{s:s s:s s:i s:i s:i s:i s:f s:f s:f s:I s:I s:s s:s}", "level",
+                             lab->levels[run->level].name, "program", lab->programs[run->program].name, "size", run->size,
+                             "round", run->round, "number", run->number, "status", run->status, "wall_ns", run->wall,
+                             "cpu_ns", run->cpu, "host_ns", run->host, "rss_kib", (json_int_t)run->rss, "output_bytes",
+                             (json_int_t)run->bytes, "output", hash, "said", "");
+    json_t *said = json_string(run->why);
+    json_object_set_new(made, "said", said ? said : json_string("(no text)"));
+    if (run->metric_count) {
+        json_t *metrics = json_object();
+        for (int i = 0; i < run->metric_count; i++)
+            json_object_set_new(metrics, run->metrics[i].name, json_real(run->metrics[i].value));
+        json_object_set_new(made, "metrics_ns", metrics);
+    }
+    return made;
+}
+
+static json_t *levels_json(const struct lab *lab)
+{
+    json_t *levels = json_array();
+    for (int i = 0; i < lab->level_count; i++) {
+        const struct level *level = &lab->levels[i];
+        json_t *one = json_pack("{s:s s:s s:s s:s s:[ii] s:b s:b s:s}", "name", level->name, "group", level->group, "arch",
+                                level->arch, "clock", clock_names[level->clock], "sizes", level->sizes[0],
+                                level->sizes[1], "chosen", level->chosen, "real", level->real, "about", level->about);
+        set_text(one, "missing", level->missing);
+        set_text(one, "version", level->version);
+        set_text(one, "command", level->prefix);
+        json_array_append_new(levels, one);
+    }
+    return levels;
+}
+
+static json_t *programs_json(const struct lab *lab)
+{
+    json_t *programs = json_array();
+    for (int i = 0; i < lab->program_count; i++) {
+        const struct program *program = &lab->programs[i];
+        json_t *one = json_pack("{s:s s:s s:s s:b s:b s:s}", "name", program->name, "experiment", program->experiment,
+                                "command", program->command, "chosen", program->chosen, "any_output", program->any_output, "about", program->about);
+        set_text(one, "missing", program->missing);
+        json_array_append_new(programs, one);
+    }
+    return programs;
+}
+
+static void path_of(const struct lab *lab, const char *name, char path[PATH_MAX])
+{
+    if (snprintf(path, PATH_MAX, "%s/%s", lab->folder, name) >= PATH_MAX)
+        fail("the folder's name is too long");
+}
+
+void store_save(const struct lab *lab)
+{
+    char path[PATH_MAX], part[PATH_MAX];
+    json_t *all = json_pack("{s:s s:i s:I s:i s:i s:i s:i s:f s:f s:b s:b}", "format", FORMAT, "version", VERSION, "seed",
+                            (json_int_t)lab->seed, "rounds", lab->rounds, "rounds_done", lab->rounds_done, "cpu", lab->cpu,
+                            "limit_s", lab->limit_s, "budget_s", lab->budget_s, "spent_s", lab->spent_s, "quick",
+                            lab->quick, "finished", lab->finished);
+    json_t *runs = json_array();
+    json_object_set(all, "machine", lab->meta);
+    json_object_set_new(all, "levels", levels_json(lab));
+    json_object_set_new(all, "programs", programs_json(lab));
+    for (int i = 0; i < lab->run_count; i++)
+        json_array_append_new(runs, run_json(lab, &lab->runs[i]));
+    json_object_set_new(all, "runs", runs);
+    if (lab->reports)
+        json_object_set(all, "reports", lab->reports);
+    path_of(lab, "results.json", path);
+    path_of(lab, "results.json.new", part);
+    if (json_dump_file(all, part, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) || rename(part, path))
+        fail("cannot write %s: %s", path, strerror(errno));
+    json_decref(all);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
+
+static char path_read[PATH_MAX];
+
+static _Noreturn void damaged(const char *what)
+{
+    fail("%s is damaged: %s. Move it away to start anew, or give another folder with -o", path_read, what);
+}
+
+static const char *text_of(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    if (!text)
+        damaged(key);
+    return strdup(text);
+}
+
+static int integer_of(json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value))
+        damaged(key);
+    return (int)json_integer_value(value);
+}
+
+static double number_of(json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    if (!json_is_number(value) || json_number_value(value) < 0)
+        damaged(key);
+    return json_number_value(value);
+}
+
+static const char *text_or_null(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? strdup(text) : NULL;
+}
+
+static void load_level(struct lab *lab, json_t *from)
+{
+    if (lab->level_count == LEVELS_MAX)
+        damaged("too many levels");
+    struct level *level = &lab->levels[lab->level_count++];
+    json_t *sizes = json_object_get(from, "sizes");
+    const char *clock = text_of(from, "clock");
+    *level = (struct level){
+        .name = text_of(from, "name"), .group = text_of(from, "group"), .arch = text_of(from, "arch"),
+        .about = text_of(from, "about"), .missing = text_or_null(from, "missing"),
+        .version = text_or_null(from, "version"), .prefix = text_or_null(from, "command"), .launcher = "", .agent = -1,
+        .chosen = json_is_true(json_object_get(from, "chosen")),
+        .real = json_is_true(json_object_get(from, "real")),
+        .sizes = {(int)json_integer_value(json_array_get(sizes, 0)), (int)json_integer_value(json_array_get(sizes, 1))},
+    };
+    while (level->clock < CLOCKS && strcmp(clock, clock_names[level->clock]) != 0)
+        level->clock++;
+    if (level->clock == CLOCKS || level->sizes[0] < 1 || level->sizes[1] <= level->sizes[0])
+        damaged("a level's clock or sizes");
+}
+
+static void load_program(struct lab *lab, json_t *from)
+{
+    if (lab->program_count == PROGRAMS_MAX)
+        damaged("too many programs");
+    lab->programs[lab->program_count++] = (struct program){
+        .name = text_of(from, "name"), .experiment = text_of(from, "experiment"), .command = text_of(from, "command"),
+        .about = text_of(from, "about"), .missing = text_or_null(from, "missing"),
+        .chosen = json_is_true(json_object_get(from, "chosen")),
+        .any_output = json_is_true(json_object_get(from, "any_output")),
+    };
+}
+
+static void load_run(struct lab *lab, json_t *from)
+{
+    const char *name;
+    json_t *value, *metrics = json_object_get(from, "metrics_ns");
+    struct run run = {
+        .level = find_level(lab, text_of(from, "level")), .program = find_program(lab, text_of(from, "program")),
+        .size = integer_of(from, "size"), .round = integer_of(from, "round"), .number = integer_of(from, "number"),
+        .status = integer_of(from, "status"), .wall = number_of(from, "wall_ns"), .cpu = number_of(from, "cpu_ns"),
+        .host = json_number_value(json_object_get(from, "host_ns")),
+        .rss = integer_of(from, "rss_kib"), .bytes = (uint64_t)number_of(from, "output_bytes"),
+        .hash = strtoull(text_of(from, "output"), NULL, 16),
+    };
+    snprintf(run.why, sizeof run.why, "%s", text_of(from, "said"));
+    if (run.level < 0 || run.program < 0)
+        damaged("a run of a level or a program that it does not name");
+    json_object_foreach(metrics, name, value)
+    {
+        run.metrics = realloc(run.metrics, (size_t)(run.metric_count + 1) * sizeof *run.metrics);
+        struct metric *metric = &run.metrics[run.metric_count++];
+        snprintf(metric->name, sizeof metric->name, "%s", name);
+        metric->value = json_number_value(value);
+    }
+    add_run(lab, &run);
+}
+
+static json_t *array_of(json_t *object, const char *key)
+{
+    json_t *array = json_object_get(object, key);
+    if (!json_is_array(array))
+        damaged(key);
+    return array;
+}
+
+bool store_load(struct lab *lab, const char *folder)
+{
+    json_error_t error;
+    char what[300];
+    size_t i;
+    json_t *one;
+    lab->folder = folder;
+    path_of(lab, "results.json", path_read);
+    if (access(path_read, F_OK))
+        return false;
+    json_t *all = json_load_file(path_read, 0, &error);
+    if (!all) {
+        snprintf(what, sizeof what, "line %d: %s", error.line, error.text);
+        damaged(what);
+    }
+    const char *format = json_string_value(json_object_get(all, "format"));
+    if (!format || strcmp(format, FORMAT) != 0 || integer_of(all, "version") != VERSION)
+        damaged("these are no results of this lab's");
+    lab->seed = (uint64_t)json_integer_value(json_object_get(all, "seed"));
+    lab->rounds = integer_of(all, "rounds");
+    lab->rounds_done = integer_of(all, "rounds_done");
+    lab->cpu = integer_of(all, "cpu");
+    lab->limit_s = integer_of(all, "limit_s");
+    lab->budget_s = number_of(all, "budget_s");
+    lab->spent_s = number_of(all, "spent_s");
+    lab->quick = json_is_true(json_object_get(all, "quick"));
+    lab->finished = json_is_true(json_object_get(all, "finished"));
+    lab->meta = json_incref(json_object_get(all, "machine"));
+    lab->reports = json_incref(json_object_get(all, "reports"));
+    json_array_foreach(array_of(all, "levels"), i, one)
+        load_level(lab, one);
+    json_array_foreach(array_of(all, "programs"), i, one)
+        load_program(lab, one);
+    json_array_foreach(array_of(all, "runs"), i, one)
+        load_run(lab, one);
+    json_decref(all);
+    return true;
+}
