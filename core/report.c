@@ -108,7 +108,7 @@ void report_thread_begin(struct cpu *cpu)
         slot++;
     cpu->part = PART_DISPATCH;
     pthread_getcpuclockid(pthread_self(), &slot->clock);
-    slot->seen = first ? report.parts[PART_START] : clock_ns(slot->clock);
+    slot->seen = first ? report.parts[PART_START] : 0; /* its start counts, too */
     slot->cpu = cpu;
     pthread_mutex_unlock(&report.lock);
 }

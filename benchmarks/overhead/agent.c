@@ -125,7 +125,7 @@ static void last_line(int fd, char *why, size_t size)
     for (char *end; (end = strrchr(text, '\n')) && !end[1];)
         *end = 0;
     char *line = strrchr(text, '\n');
-    snprintf(why, size, "%s", line ? line + 1 : text);
+    snprintf(why, size, "%.*s", (int)size - 1, line ? line + 1 : text);
     for (char *c = why; *c; c++)
         if (*c < ' ')
             *c = ' ';

@@ -103,6 +103,7 @@ Test(options, reexec_repeats_the_settings_but_neither_argv0_nor_environment)
 {
     cr_assert_eq(chdir("/usr"), 0);
     setenv("XEMU_UNAME", "1.2.3", 1);
+    unsetenv("XEMU_CACHE_DIR"); /* which the suites set */
     PARSE("-0", "name", "-E", "A=b", "-L", "root", "--strace", "-s", "64K", "program");
     char **argv = options_reexec_argv(3);
     static const char *const expected[] = {"xemu", "--sysroot=/usr/root", "--stack-size=64K",
