@@ -204,6 +204,14 @@ static bool has_traps(const struct ir_block *block)
     return false;
 }
 
+static int32_t guest_instructions(const struct ir_block *block)
+{
+    int32_t count = 0;
+    for (unsigned i = 0; i < block->count; i++)
+        count += block->insns[i].op == IR_mark;
+    return count;
+}
+
 static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain)
 {
     l->start = (uint8_t *)(((uintptr_t)buffer->at + CODE_ALIGNMENT - 1) & ~(uintptr_t)(CODE_ALIGNMENT - 1));
@@ -225,10 +233,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->busy = 0;
     l->pc = block->pc;
     analyse(l);
-    int32_t guest_insns = 0;
-    for (unsigned i = 0; i < block->count; i++)
-        guest_insns += block->insns[i].op == IR_mark;
-    emit_count(l, 0, guest_insns);
+    emit_count(l, 0, guest_instructions(block));
     for (l->now = 0; l->now < block->count; l->now++) {
         if (needs_code(l, l->now))
             lower_insn(l, insn_at(l, l->now));
@@ -250,7 +255,7 @@ const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block
     if (block->count > MAX_VALUES || buffer->end - buffer->at < CODE_ALIGNMENT)
         return NULL;
     bool done = compile(&l, buffer, block, false);
-    if (!done && !l.e.full) {
+    if (!done && !l.e.full && guest_instructions(block) == 1) {
         buffer->site_count = sites;
         buffer->link_count = links;
         done = compile(&l, buffer, block, true);

@@ -114,7 +114,7 @@ static struct jit_block *compile(struct cpu *cpu)
     uint32_t place = 0;
     unsigned file = store_ready() ? store_place(cpu->pc, &place) : 0;
     enum cache_answer answer = CACHE_TOO_BIG;
-    for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 4) {
+    for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 2) {
         if (!insns)
             panic("no code for the instruction at %#lx", cpu->pc);
         bool stale;
