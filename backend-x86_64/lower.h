@@ -141,6 +141,7 @@ static inline unsigned bytes_of(const struct ir_insn *insn) { return (unsigned)i
 /* Temporaries, busy until the operation ends. */
 unsigned take_temp(struct lower *l);
 unsigned take_xmm(struct lower *l); /* number of the XMM register; below 16 */
+void leave_xmm(struct lower *l, unsigned reg); /* the operation has read it: it may be another's */
 void take_fixed(struct lower *l, unsigned reg);
 
 /* A register that holds the value; read only. Vectors: the number of the XMM register. */

@@ -53,6 +53,8 @@ static bool lower_unzip(struct lower *l, const struct ir_insn *insn)
     emit_v_mem(l, V_PSHUFB, t, a, constant_mem(shuffles[part][esz])); /* in the low half */
     if (!same)
         emit_v_mem(l, V_PSHUFB, u, b, constant_mem(shuffles[part][esz]));
+    leave_xmm(l, a);
+    leave_xmm(l, b);
     emit_v(l, V_PUNPCKLQDQ, result_xmm(l), t, u);
     return true;
 }

@@ -117,6 +117,8 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
 unsigned take_temp(struct lower *l) { return take_from(l, temps, TEMPS, 0); }
 unsigned take_xmm(struct lower *l) { return take_from(l, host.xmm_temp, host.xmm_temps, XMM) - XMM; }
 
+void leave_xmm(struct lower *l, unsigned reg) { l->busy &= ~(1ull << (XMM + reg)); }
+
 void take_fixed(struct lower *l, unsigned reg)
 {
     evict(l, reg);
