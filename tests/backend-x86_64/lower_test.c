@@ -1,0 +1,138 @@
+/* What the lowering promises about whole blocks. */
+#include <criterion/criterion.h>
+
+#include <xemu/insn.h>
+#include <xemu/jit.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { CODE_BYTES = 1 << 20, PAGE = 4096, WORDS = PAGE / 4, MAX_RELOCS = 4096, MAX_LINKS = 128, MAX_SITES = 8192 };
+
+static uint8_t code[CODE_BYTES] __attribute__((aligned(64)));
+static struct fault_site sites[MAX_SITES];
+static struct code_link links[MAX_LINKS];
+static struct code_reloc relocs[MAX_RELOCS];
+static struct ir_block block;
+
+static struct code_buffer begin(unsigned level)
+{
+    struct code_buffer buffer = {.start = code, .at = code, .end = code + CODE_BYTES, .sites = sites,
+                                 .site_capacity = MAX_SITES, .links = links, .link_count = 1,
+                                 .link_capacity = MAX_LINKS, .relocs = relocs, .reloc_capacity = MAX_RELOCS};
+    backend_init(level);
+    backend_stubs(&buffer);
+    return buffer;
+}
+
+static void lift(const uint32_t *words, unsigned count)
+{
+    lift_block(&block, (uint64_t)words, count);
+}
+
+static void fill_with_instructions(uint32_t *words)
+{
+    unsigned state = 1;
+    for (unsigned i = 0; i < WORDS;) {
+        struct a64_insn in;
+        uint32_t word = (uint32_t)rand_r(&state) << 16 ^ (uint32_t)rand_r(&state);
+        if (i % 8 == 0) /* what depends on the pc is rare among random words */
+            word = (word & 0x9fffffff) | 0x10000000; /* ADR, ADRP */
+        a64_decode(word, (uint64_t)&words[i], &in);
+        if (in.op != A64_UNALLOCATED)
+            words[i++] = word;
+    }
+}
+
+static uint32_t *map_page(void)
+{
+    uint32_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(page, MAP_FAILED);
+    return page;
+}
+
+static uint64_t eight_at(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, 8);
+    return value;
+}
+
+/* Code that was compiled for one place, with its relocations, is what is compiled for another. */
+static void check_moved(unsigned level, const uint32_t *here, const uint32_t *there, unsigned from, unsigned count)
+{
+    static uint8_t first[CODE_BYTES];
+    uint64_t moved = (uint64_t)there - (uint64_t)here;
+    struct code_buffer buffer = begin(level), again = buffer;
+
+    lift(here + from, count);
+    const uint8_t *start = backend_compile(&buffer, &block);
+    if (!start) /* too big */
+        return;
+    size_t bytes = (size_t)(buffer.at - start);
+    memcpy(first, start, bytes);
+    cr_assert(buffer.portable);
+    cr_assert_not(buffer.fixed); /* mmap() gives high addresses */
+    for (unsigned i = 0; i < buffer.reloc_count; i++)
+        if (relocs[i].kind == RELOC_GUEST) {
+            uint64_t value = eight_at(first + relocs[i].offset) + moved;
+            memcpy(first + relocs[i].offset, &value, 8);
+        }
+    lift(there + from, count);
+    cr_assert_eq(backend_compile(&again, &block), start);
+    cr_assert_eq((size_t)(again.at - start), bytes, "level %u, word %u: %#x", level, from, here[from]);
+    cr_assert_eq(memcmp(first, start, bytes), 0, "level %u, word %u: %#x", level, from, here[from]);
+}
+
+Test(lower, what_depends_on_the_pc_has_a_relocation)
+{
+    uint32_t *here = map_page(), *gap = map_page(), *there = map_page();
+    fill_with_instructions(here);
+    memcpy(there, here, PAGE);
+    for (unsigned level = 2; level <= backend_best_level(); level++)
+        for (unsigned from = 0; from < WORDS; from += 4)
+            check_moved(level, here, there, from, 1 + from % 9);
+    munmap(gap, PAGE);
+}
+
+/* A block that needs too many registers is refused, so that a shorter one is tried; that ends well. */
+Test(lower, every_instruction_alone_has_code)
+{
+    uint32_t *words = map_page();
+    fill_with_instructions(words);
+    for (unsigned level = 2; level <= backend_best_level(); level++)
+        for (unsigned i = 0; i < WORDS; i++) {
+            struct code_buffer buffer = begin(level);
+            lift(words + i, 1);
+            cr_assert_not_null(backend_compile(&buffer, &block), "level %u: %#x", level, words[i]);
+        }
+}
+
+/* Whether the block that starts there calls the stub for functions. */
+static bool calls_functions(const struct code_buffer *buffer, const uint8_t *start)
+{
+    for (unsigned i = 0; i < buffer->reloc_count; i++) {
+        const uint8_t *at = start + relocs[i].offset;
+        int32_t distance;
+        memcpy(&distance, at, 4);
+        if (relocs[i].kind == RELOC_STUB && at + 4 + distance == buffer->call)
+            return true;
+    }
+    return false;
+}
+
+/* Neither the operands nor the result are pinned where there are 16 vector registers. */
+Test(lower, narrowing_of_vectors_in_memory_needs_no_function)
+{
+    static const uint32_t uzp1 = 0x4e1f1bdd; /* UZP1 V29.16B, V30.16B, V31.16B */
+    uint32_t *words = map_page();
+    words[0] = uzp1;
+    for (unsigned level = 2; level <= backend_best_level(); level++) {
+        struct code_buffer buffer = begin(level);
+        lift(words, 1);
+        const uint8_t *start = backend_compile(&buffer, &block);
+        cr_assert_not_null(start);
+        cr_expect_not(calls_functions(&buffer, start), "level %u", level);
+    }
+}
