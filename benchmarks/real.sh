@@ -1,8 +1,8 @@
 #!/bin/bash
-# Real programs: CPU time (user and system) natively, under xemu and under qemu-user, and the ratios. Needs root for the
-# native side, which runs in the amd64 sysroot; both sysroots are fetched by the real suite.
+# Real programs: CPU time (user and system) natively, under xemu and under qemu-user, and the ratios. The native
+# side runs in the amd64 sysroot; both sysroots are fetched by the real suite.
 #
-# qemu-user runs what a program executes only where binfmt_misc gives it ARM64 programs; without that its column is "-".
+# qemu-user needs binfmt_misc for what a program executes, one of its own (Linux 6.7); without that its column is "-".
 #
 #   benchmarks/real.sh [-n RUNS] [-x XEMU] [-q QEMU] [NAME...]
 cd "$(dirname "$0")/.." || exit 1
@@ -20,7 +20,19 @@ for arch in arm64 amd64; do
     [ -x "build/sysroot-$arch/usr/bin/python3" ] ||
         { echo "benchmarks/real.sh: build/sysroot-$arch has no programs; 'make check SUITES=real' fetches them" >&2; exit 1; }
 done
-[ "$(id -u)" = 0 ] || { echo "benchmarks/real.sh: needs root, for chroot on the native side" >&2; exit 1; }
+
+# Namespaces of its own: the native side's root gets the devices, and what qemu-user executes goes to qemu-user.
+. tests/lib/namespace.sh
+if [ -z "$REAL_NAMESPACE" ]; then
+    REAL_NAMESPACE=1 in_namespace "$PWD/benchmarks/real.sh" -n "$runs" -x "$xemu" -q "$qemu" "$@"
+    exit
+fi
+mkdir -p build/sysroot-amd64/dev
+mount --rbind /dev build/sysroot-amd64/dev || exit 1
+magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+{ mount -t binfmt_misc none /proc/sys/fs/binfmt_misc &&
+    echo ":qemu:M::$magic:$mask:$(command -v "$qemu"):" >/proc/sys/fs/binfmt_misc/register; } 2>/dev/null || qemu=none
 
 scratch=$(mktemp -d /tmp/xemu-bench-XXXXXX)
 mkdir -p "build/sysroot-amd64$scratch"
@@ -28,9 +40,12 @@ trap 'rm -rf "$scratch" "build/sysroot-amd64$scratch"' EXIT
 root=$PWD/build/sysroot-arm64
 sh=$root/bin/sh
 
-# Milliseconds of CPU time of a command, the median of all runs; 0 where it cannot be run.
+# Milliseconds of CPU time of a command, the median of all runs; 0 where it cannot be run or its output is another than the
+# native side's, which comes first.
 cpu_time() {
-    "$@" >/dev/null 2>&1 || { echo 0; return; }
+    output=$("$@" 2>&1) || { echo 0; return; }
+    [ -s "$scratch/expected" ] || printf '%s\n' "$output" >"$scratch/expected"
+    [ "$output" = "$(cat "$scratch/expected")" ] || { echo 0; return; }
     for ((run = 0; run < runs; run++)); do
         TIMEFORMAT='%U %S'
         { time "$@" >/dev/null 2>&1; } 2>&1
@@ -42,6 +57,7 @@ while IFS= read -r line; do
     name=${line%%: *} command=${line#*: }
     case $line in '#'* | '') continue ;; esac
     [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+    rm -f "$scratch/expected"
     n=$(cpu_time chroot build/sysroot-amd64 /bin/sh -c "cd $scratch && PATH=/usr/bin:/bin; $command")
     x=$(cd "$scratch" && cpu_time "$xemu" -L "$root" "$sh" -c "PATH=$root/usr/bin:$root/bin; $command")
     q=$(cd "$scratch" && QEMU_LD_PREFIX=$root cpu_time "$qemu" "$sh" -c "PATH=$root/usr/bin:$root/bin; $command")
