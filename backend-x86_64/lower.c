@@ -82,7 +82,7 @@ static void needed_by(struct lower *l, unsigned v, unsigned user)
     if (l->w[v].last < user)
         l->w[v].last = (uint16_t)user;
     bool again = l->w[v].folded || has_origin(insn->op) || insn->op == IR_cond;
-    if (l->w[v].via != NONE)
+    if (l->w[v].via != NONE || l->w[v].capture != CAPTURE_FLAGS)
         return;
     for (unsigned i = 0; again && i < ir_ops[insn->op].args; i++)
         needed_by(l, insn->arg[i], user);
@@ -227,6 +227,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     buffer->fixed = false;
     l->fp_checked = false;
     l->flags_of = MAX_VALUES;
+    l->put_flags = NONE;
     memset(l->slot_value, 0xff, sizeof l->slot_value);
     memset(l->in_reg, 0xff, sizeof l->in_reg);
     l->now = 0;

@@ -18,18 +18,24 @@
 
 #include <stddef.h>
 
-enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, NONE = -1 };
+enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, FLAGS_SLOT = CPU_SPILLS, NONE = -1 };
 
 /* Host registers by one number: general ones 0 to 15, vectors from XMM on. */
 enum { XMM = 16, HOST_REGS = XMM + 32 };
 
+/* What becomes of the flags that an operation computes: a packed value; bit 0 of a value is their carry, the only flag
+ * that is read; or they stay in EFLAGS for their only reader. */
+enum capture { CAPTURE_FLAGS, CAPTURE_CARRY, CAPTURE_NONE };
+
 /* Where a value is; several at once may be true. */
 struct where {
     int16_t reg;    /* a temporary, or NONE */
-    int16_t slot;   /* in cpu->spill, or NONE */
+    int16_t slot;   /* in cpu->spill, FLAGS_SLOT in cpu->flags, or NONE */
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
+    uint8_t capture; /* flags: enum capture */
+    bool by_lea;    /* a sum that is to leave EFLAGS alone */
     bool done;      /* computed together with an earlier operation */
     bool packed;    /* flags in the host's format */
     bool folded;    /* never computed: a condition, an address or an operand that its users compute */
@@ -89,6 +95,7 @@ struct lower {
     struct where w[MAX_VALUES];
     struct cold colds[256];
     unsigned cold_count;
+    int put_flags;             /* the value that is in cpu->flags, or NONE */
     unsigned flags_of;         /* EFLAGS are as this operation's, */
     unsigned flags_at;         /* if so many instructions have written them */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
@@ -117,6 +124,8 @@ static inline struct x86_mem v_mem(unsigned r)
 }
 static inline struct x86_mem slot_mem(int slot)
 {
+    if (slot == FLAGS_SLOT)
+        return CPU_FIELD(flags);
     return x86_at(RBP, (int32_t)offsetof(struct cpu, spill) - CPU_BIAS + slot * 16);
 }
 static inline struct x86_mem constant_mem(enum jit_constant c)
@@ -164,6 +173,7 @@ unsigned result_xmm_apart(struct lower *l);
 unsigned result_reg_from(struct lower *l, unsigned v);
 
 void leave_home(struct lower *l, unsigned r, enum ir_type type);
+void leave_flags(struct lower *l); /* cpu->flags is about to change */
 void end_operation(struct lower *l);
 void note_fault_site(struct lower *l);
 
