@@ -335,9 +335,27 @@ static void lower_adc(struct lower *l, const struct ir_insn *insn)
     }
 }
 
+bool is_late(const struct lower *l, unsigned v)
+{
+    return insn_at(l, v)->op == IR_put_nzcv && insn_at(l, v)->imm && l->w[insn_at(l, v)->arg[0]].folded;
+}
+
+void emit_put_flags(struct lower *l, bool invert)
+{
+    if (invert)
+        emit_cmc(l);
+    emit_bytes(&l->e, 1, 0x9f); /* lahf */
+    emit_setcc(&l->e, CC_O, RAX);
+    emit_rm(&l->e, X86_STORE, 32, RAX, CPU_FIELD(flags));
+}
+
 static void lower_put_nzcv(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0];
+    if (is_late(l, l->now)) {
+        l->late_put = (int)l->now;
+        return;
+    }
     unsigned reg = l->w[v].packed ? use(l, v) : packed_flags(l, v);
     leave_flags(l);
     emit_rm(&l->e, X86_STORE, 32, reg, CPU_FIELD(flags));
@@ -420,6 +438,8 @@ static bool is_neutral(const struct lower *l, unsigned v)
         return host.bmi2 && insn->w == 64;
     case IR_put_x:
         return !l->w[insn->arg[0]].packed;
+    case IR_put_nzcv:
+        return is_late(l, v);
     default:
         return l->w[v].folded || (!l->w[v].uses && ir_ops[insn->op].flags & IR_PURE);
     }
@@ -437,8 +457,7 @@ static bool lets_pass(struct lower *l, unsigned v)
     return l->w[v].by_lea;
 }
 
-/* Whether operation `user` reads flags v in a condition. */
-static bool reads_condition(const struct lower *l, unsigned user, unsigned v)
+bool reads_condition(const struct lower *l, unsigned user, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, user);
     unsigned condition = insn->arg[insn->op == IR_select ? 2 : 0];
@@ -457,9 +476,10 @@ static void analyse_conditions(struct lower *l, unsigned v)
     unsigned found = 0, conditions = 0, wanted = 0;
     if (twin == NONE)
         return;
-    for (unsigned c = v + 1; c < l->block->count; c++) /* uses other than by folded conditions fail the count */
-        if (insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses && insn_at(l, c)->arg[0] == v)
-            conditions++;
+    for (unsigned c = v + 1; c < l->block->count; c++) { /* other uses fail the count */
+        bool folded = (insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses) || is_late(l, c);
+        conditions += folded && insn_at(l, c)->arg[0] == v;
+    }
     if (conditions != l->w[v].uses)
         return;
     for (unsigned c = v + 1; c < l->block->count; c++)

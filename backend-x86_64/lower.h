@@ -68,6 +68,13 @@ struct side_exit {
     unsigned link; /* number in code_buffer.links */
 };
 
+/* A side of a conditional branch, behind the block's code: writes the flags, which EFLAGS are then, and goes on. */
+struct late_put {
+    uint8_t *jump; /* displacement that leads here */
+    uint64_t target;
+    bool invert;   /* CF is not ARM's carry */
+};
+
 /* A guest address beside the code, for a comparison. */
 struct literal {
     uint8_t *displacement; /* relative to the instruction pointer */
@@ -96,6 +103,9 @@ struct lower {
     struct cold colds[256];
     unsigned cold_count;
     int put_flags;             /* the value that is in cpu->flags, or NONE */
+    int late_put;              /* the put_nzcv that is left to the next conditional branch, or NONE */
+    struct late_put late_puts[MAX_EXITS];
+    unsigned late_put_count;
     unsigned flags_of;         /* EFLAGS are as this operation's, */
     unsigned flags_at;         /* if so many instructions have written them */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
@@ -196,6 +206,9 @@ enum x86_cc emit_truth(struct lower *l, unsigned v);
 bool has_origin(enum ir_op op); /* flags that a comparison or a test sets again */
 bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
+bool reads_condition(const struct lower *l, unsigned user, unsigned v); /* a branch or select: of flags v */
+bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does */
+void emit_put_flags(struct lower *l, bool invert); /* EFLAGS, with CF inverted if asked, to cpu->flags by RAX */
 unsigned packed_flags(struct lower *l, unsigned v);
 unsigned unpacked_flags(struct lower *l, unsigned v);
 void pack_in_place(struct lower *l, unsigned reg);
@@ -241,7 +254,9 @@ void emit_save_state(struct emit *e);
 
 /* control.c */
 void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
-void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target); /* EFLAGS are set; cc is taken */
+/* EFLAGS are set; cc is taken, and finds the flags that EFLAGS are written if puts. */
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, bool puts, bool invert);
+void emit_late_puts(struct lower *l);
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
 void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason); /* to the run loop, before the instruction at pc */
