@@ -114,7 +114,8 @@ uint64_t store_hash(uint64_t start, uint64_t end);
 /* Stubs have numbers there. */
 static inline const uint8_t *store_stub(const struct code_buffer *stubs, unsigned number)
 {
-    const uint8_t *const all[] = {stubs->exit, stubs->exit_link, stubs->call, stubs->return_miss, stubs->not_found};
+    const uint8_t *const all[] = {stubs->exit,        stubs->exit_link, stubs->call, stubs->direct_call,
+                                  stubs->return_miss, stubs->not_found};
     return number < sizeof all / sizeof *all ? all[number] : NULL;
 }
 

@@ -10,6 +10,8 @@
 #ifndef SYSCALL_PTRACE_H
 #define SYSCALL_PTRACE_H
 
+#include <xemu/cpu.h>
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,7 +58,7 @@ bool tracee_signal(struct cpu *cpu, siginfo_t *info);
 
 /* A system call was interrupted: notes it if the kernel would resume it after a stop. Later, when the signals are
  * delivered, goes back to it unless a handler is to run. */
-void tracee_interrupted(struct cpu *cpu, uint64_t x0);
+GENERAL_REGISTERS void tracee_interrupted(struct cpu *cpu, uint64_t x0);
 void tracee_resume_call(struct cpu *cpu);
 
 /* PTRACE_INTERRUPT and SIGSTOP, between two instructions: false if there is neither, or *info is to be delivered. */

@@ -76,7 +76,7 @@ bool tracee_signal(struct cpu *cpu, siginfo_t *info)
 
 /* On the host every stop is a signal with a handler, ours; the kernel then doesn't resume these by itself. (They wait
  * for the whole time again.) */
-void tracee_interrupted(struct cpu *cpu, uint64_t x0)
+GENERAL_REGISTERS void tracee_interrupted(struct cpu *cpu, uint64_t x0)
 {
     switch ((uint32_t)cpu->x[8]) {
     case 72: /* pselect6, ppoll, futex, nanosleep, clock_nanosleep, rt_sigsuspend */

@@ -16,6 +16,10 @@ void sys_init(struct cpu *cpu, const struct guest_image *image);
  * return cpu->pc is the next instruction, or still the SVC when the call is to be restarted after a signal. */
 void sys_call(struct cpu *cpu);
 
+/* The same for compiled code: cpu->x and cpu->pc are complete, the rest of *cpu isn't. False: nothing was done, sys_call()
+ * has to do it. */
+GENERAL_REGISTERS bool sys_call_direct(struct cpu *cpu);
+
 /* Builds the frames of pending, deliverable signals on the guest's stack and redirects cpu to the handlers, or
  * lets the default action happen (which may not return). Clears cpu->stop as far as it was about signals. */
 void sys_deliver_signals(struct cpu *cpu);
