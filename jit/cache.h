@@ -58,7 +58,7 @@ struct jit_block {
     STAT(host_bytes, "bytes of host code")                                      \
     STAT(blocks_loaded, "blocks taken from the disk")                            \
     STAT(blocks_saved, "blocks written to it")                                   \
-    STAT(compile_ns, "nanoseconds spent compiling")                             \
+    STAT(compile_ns, "nanoseconds of CPU time spent compiling")                            \
     STAT(lookups, "look-ups outside of compiled code")                          \
     STAT(links, "links made")                                                   \
     STAT(unlinks, "links undone")                                               \
@@ -175,11 +175,6 @@ void pages_add(struct jit_block *block);
 void block_retire(struct jit_block *block);
 void arena_retire(struct arena *arena);
 bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in it any more */
-
-/* --- jit.c --- */
-
-/* Whether numbers of an instruction in [start, end) are left to functions. */
-bool jit_traps_within(uint64_t start, uint64_t end);
 
 /* --- stats.c --- */
 

@@ -100,7 +100,7 @@ static uint64_t now_ns(void)
 {
     struct timespec now = {0};
     if (options.stats != STATS_NONE)
-        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 

@@ -62,6 +62,7 @@ void backend_init(unsigned level);
 /* Whether the numbers of the instruction at pc are left to functions: its operations were invalid so often that traps
  * cost more. */
 bool jit_traps_often(uint64_t pc);
+bool jit_traps_within(uint64_t start, uint64_t end); /* one of them in [start, end) */
 
 /* Whether the guest looks at FPSR: then results that the host and ARM take for tiny at different points, before or after
  * rounding, are computed by functions, so that Underflow is right, too. Set once, before code is compiled anew. */
