@@ -58,6 +58,7 @@ struct jit_block {
     STAT(host_bytes, "bytes of host code")                                      \
     STAT(blocks_loaded, "blocks taken from the disk")                            \
     STAT(blocks_saved, "blocks written to it")                                   \
+    STAT(blocks_for_children, "blocks made because forked children had made them")\
     STAT(compile_ns, "nanoseconds of CPU time spent compiling")                            \
     STAT(lookups, "look-ups outside of compiled code")                          \
     STAT(links, "links made")                                                   \
@@ -168,6 +169,7 @@ bool link_is_open(const struct code_link *link); /* leads to its stub; also with
 void link_reset(struct code_link *link);        /* back to its stub */
 void links_reset_incoming(struct jit_block *block);
 void links_of_new(const struct jit_block *block); /* those that lead to blocks which are there already */
+void links_of_all(void);                          /* the same, of all blocks */
 
 /* --- invalidate.c; with the lock held --- */
 
@@ -175,6 +177,16 @@ void pages_add(struct jit_block *block);
 void block_retire(struct jit_block *block);
 void arena_retire(struct arena *arena);
 bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in it any more */
+
+/* --- children.c --- */
+
+/* Before a fork, with the lock held; in the child. */
+void children_expected(void);
+void children_after_fork(void);
+/* This process makes or interprets the block at pc. */
+void children_note(uint64_t pc);
+/* The next block that children have made again and again; false: none. */
+bool children_want(uint64_t *pc);
 
 /* --- stats.c --- */
 
