@@ -108,7 +108,7 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
     threads_fork_done(task, pid != 0 ? FORKED_PARENT : plain ? FORKED_CHILD : FORKED_RAW_CHILD);
     if (pid == 0) {
         enter_child(cpu, args);
-        seccomp_child(task);
+        threads_child(task);
         tracer_child();
         task->vfork_child = false;
         if (args->flags & CLONE_CLEAR_SIGHAND)

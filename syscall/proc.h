@@ -46,4 +46,18 @@ void text_add_bytes(struct text *text, const void *bytes, size_t count);
 /* proc_maps.c: /proc/self/maps and smaps of the guest, from the host's. */
 void proc_maps(struct text *text, enum proc_file file);
 
+/* A mapping of the guest; strings live until the visitor returns. */
+struct mapping {
+    uint64_t start, end, offset; /* offset: in the file, bytes */
+    char perms[5];               /* the guest's rights */
+    char device[16];
+    uint64_t inode;
+    const char *name; /* "" if none */
+    const char *rows; /* what smaps says of the host's mapping that it is a part of: whole lines; null in maps */
+    uint64_t host_bytes; /* size of that one */
+};
+
+/* Visits the guest's mappings from low to high addresses. 0, or -errno if /proc can't be read. */
+int maps_visit(enum proc_file file, void (*visit)(const struct mapping *map, void *arg), void *arg);
+
 #endif

@@ -218,6 +218,8 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     guest_image = *image;
     task->altstack.flags = SS_DISABLE;
     cpu->task = task;
+    task->cpu = cpu;
+    threads_child(task);
     this_cpu = cpu;
     prctl(PR_SET_NAME, base_name(image->execfn));
     tell_host_kernel(image);

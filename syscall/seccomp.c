@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -36,47 +35,14 @@ enum {
 #define SYS_SECCOMP 1 /* si_code of SIGSYS; the C library's headers are of two minds about it */
 #endif
 
-static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* over the list of threads and changes of their filters */
-static struct task *threads;
-
-/* ---- threads ---- */
-
-static void add_thread(struct task *task)
-{
-    task->seccomp.next = threads;
-    task->seccomp.listed = true;
-    threads = task;
-}
+/* Filters change under threads_lock(), so that SECCOMP_FILTER_FLAG_TSYNC finds all threads. */
 
 void seccomp_thread_begin(struct task *task, const struct task *parent)
 {
-    pthread_mutex_lock(&lock);
+    threads_lock();
     task->seccomp = (struct seccomp){.mode = parent->seccomp.mode, .filter = parent->seccomp.filter};
-    add_thread(task);
-    pthread_mutex_unlock(&lock);
-}
-
-void seccomp_thread_end(struct task *task)
-{
-    if (!task->seccomp.listed) /* a vfork child has never been a thread of this process */
-        return;
-    pthread_mutex_lock(&lock);
-    for (struct task **link = &threads; *link; link = &(*link)->seccomp.next) {
-        if (*link == task) {
-            *link = task->seccomp.next;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-void seccomp_child(struct task *task)
-{
-    pthread_mutex_init(&lock, NULL); /* whoever held it isn't here */
-    threads = NULL;
-    task->seccomp.tid = getpid();
-    add_thread(task);
+    threads_add(task, 0);
+    threads_unlock();
 }
 
 /* ---- running ---- */
@@ -223,14 +189,14 @@ static bool descends_from(const struct seccomp_filter *filter, const struct secc
 
 /* TSYNC: every other thread must have come to its filters before this one went on. 0, or the tid of one that
  * hasn't. */
-static int unsynchronised(const struct task *task)
+static int unsynchronised(const struct task *threads, const struct task *task)
 {
-    for (const struct task *other = threads; other; other = other->seccomp.next) {
+    for (const struct task *other = threads; other; other = other->next) {
         bool fits = other->seccomp.mode == SECCOMP_MODE_DISABLED ||
                     (other->seccomp.mode == SECCOMP_MODE_FILTER &&
                      descends_from(task->seccomp.filter, other->seccomp.filter));
         if (other != task && !fits)
-            return other->seccomp.tid;
+            return other->tid;
     }
     return 0;
 }
@@ -241,18 +207,18 @@ static void set_filter(struct task *task, struct seccomp_filter *filter)
     task->seccomp.mode = SECCOMP_MODE_FILTER;
 }
 
-static int64_t attach(struct task *task, struct seccomp_filter *filter, uint64_t flags)
+static int64_t attach(struct task *threads, struct task *task, struct seccomp_filter *filter, uint64_t flags)
 {
     filter->older = task->seccomp.filter;
     filter->total = filter->length + (filter->older ? filter->older->total + FILTER_COST : 0);
     if (filter->total > TOTAL_MAX)
         return -ENOMEM;
-    bool all = (flags & SECCOMP_FILTER_FLAG_TSYNC) && task->seccomp.listed;
-    int odd_one = all ? unsynchronised(task) : 0;
+    bool all = (flags & SECCOMP_FILTER_FLAG_TSYNC) && task->listed;
+    int odd_one = all ? unsynchronised(threads, task) : 0;
     if (odd_one)
         return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : odd_one;
     set_filter(task, filter);
-    for (struct task *other = all ? threads : NULL; other; other = other->seccomp.next)
+    for (struct task *other = all ? threads : NULL; other; other = other->next)
         set_filter(other, filter);
     return 0;
 }
@@ -265,9 +231,9 @@ static int64_t install(struct task *task, uint64_t flags, uint64_t addr)
     int64_t result = read_filter(addr, &filter);
     if (result)
         return result;
-    pthread_mutex_lock(&lock);
-    result = task->seccomp.mode == SECCOMP_MODE_STRICT ? -EINVAL : attach(task, filter, flags);
-    pthread_mutex_unlock(&lock);
+    struct task *threads = threads_lock();
+    result = task->seccomp.mode == SECCOMP_MODE_STRICT ? -EINVAL : attach(threads, task, filter, flags);
+    threads_unlock();
     if (result)
         free(filter);
     return result;
@@ -346,9 +312,7 @@ static struct seccomp_filter *read_filters(int fd, off_t at)
 
 void seccomp_init(struct task *task, int fd, size_t at)
 {
-    task->seccomp.tid = getpid();
     task->seccomp.filter = fd >= 0 ? read_filters(fd, (off_t)at) : NULL;
     if (task->seccomp.filter)
         task->seccomp.mode = SECCOMP_MODE_FILTER;
-    add_thread(task);
 }

@@ -30,6 +30,11 @@ struct pending {
 };
 
 struct task {
+    struct cpu *cpu;   /* whose task it is */
+    int tid;
+    struct task *next; /* thread of this process; threads_lock() */
+    bool listed;
+    volatile bool parked; /* stays where it is until the process ends: coredump_park() */
     struct sighand *sighand;
     uint64_t sigmask; /* as the guest sees it; the host's mask is this without SYNC_SIGNALS */
 
@@ -125,6 +130,14 @@ enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
 /* Starts a host thread with a copy of *cpu that goes on as a new guest thread. The new tid, -errno or
  * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
+
+/* The threads of this process, in no order: threads_lock() gives the first one, and until threads_unlock() their list
+ * stays what it is. A vfork child, which borrows a thread, isn't in it. A fork's child is its only thread. */
+struct task *threads_lock(void);
+void threads_unlock(void);
+void threads_add(struct task *task, int tid); /* the lock is held */
+void threads_remove(struct task *task);
+void threads_child(struct task *task);
 
 /* Whether the calling thread is the only one of the guest's in this process. */
 bool thread_is_last(void);
