@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 
+#include "coredump.h"
 #include "handlers.h"
 #include "signal_wait.h"
 #include "strace.h"
@@ -291,6 +292,7 @@ void sys_deliver_signals(struct cpu *cpu)
     siginfo_t info;
     while (cpu->stop) {
         cpu->stop = 0;
+        coredump_park(task);
         if (!task->async.full && !signal_hold(cpu))
             continue; /* one came just now and closed the mask */
         if (task->async.full) {
