@@ -19,6 +19,8 @@ enum { PAGE = 4096, PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 struct range {
     uint64_t start, end;
     bool exec;       /* the guest may execute it; the host never does */
+    bool write;      /* it may write to it */
+    bool shared;     /* with other processes */
     uint64_t object; /* what is mapped, where other mappings can show it, too; else PRIVATE */
     uint64_t offset; /* of start in the object */
 };
@@ -29,6 +31,7 @@ struct range {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over everything below and the map calls */
 static struct range *at;
 static size_t count, room;
+static uint64_t limit_total = UINT64_MAX, limit_private = UINT64_MAX, program_data; /* guest_limit() */
 static uint64_t brk_start, brk_end; /* brk_end as the guest asked for it, not aligned */
 
 _Atomic uint64_t code_generation;
@@ -90,7 +93,8 @@ static struct range part_of(const struct range *range, uint64_t start, uint64_t 
 
 static bool continues(const struct range *last, const struct range *next)
 {
-    return last->end == next->start && last->exec == next->exec && last->object == next->object &&
+    return last->end == next->start && last->exec == next->exec && last->write == next->write &&
+           last->shared == next->shared && last->object == next->object &&
            (last->object == PRIVATE || last->offset + (last->end - last->start) == next->offset);
 }
 
@@ -175,20 +179,46 @@ static void set_insert(struct range range)
 static void set_remove(uint64_t start, uint64_t end)
 {
     code_changed(start, end);
-    set_change((struct range){start, end, false, PRIVATE, 0}, false);
+    set_change((struct range){.start = start, .end = end}, false);
 }
 
-/* Sets the exec bit of ranges that are the guest's; what they map stays. */
-static void set_protect(uint64_t start, uint64_t end, bool exec)
+/* Sets the rights of ranges that are the guest's; what they map stays. */
+static void set_protect(uint64_t start, uint64_t end, int prot)
 {
     while (start < end) {
         struct range part = part_of(&at[set_find(start)], start, end);
-        if (part.exec && !exec)
+        if (part.exec && !(prot & PROT_EXEC))
             code_changed(part.start, part.end);
-        part.exec = exec;
+        part.exec = prot & PROT_EXEC;
+        part.write = prot & PROT_WRITE;
         set_change(part, true);
         start = part.end;
     }
+}
+
+/* ---- limits, as the kernel's may_expand_vm() ---- */
+
+static bool is_data(const struct range *range) { return range->write && !range->shared; }
+
+/* What of [start, end) is the guest's, in bytes: all of it, or what counts as data, or what doesn't yet. */
+static bool any(const struct range *range) { return (void)range, true; }
+static bool is_other_private(const struct range *range) { return !range->write && !range->shared; }
+
+static uint64_t bytes_in(uint64_t start, uint64_t end, bool (*counts)(const struct range *))
+{
+    uint64_t sum = 0;
+    for (size_t i = set_find(start); i < count && at[i].start < end; i++) {
+        struct range part = part_of(&at[i], start, end);
+        sum += counts(&part) ? part.end - part.start : 0;
+    }
+    return sum;
+}
+
+static bool fits(uint64_t more, bool data)
+{
+    if (limit_total != UINT64_MAX && bytes_in(0, GUEST_END, any) + more > limit_total)
+        return false;
+    return !data || limit_private == UINT64_MAX || bytes_in(0, GUEST_END, is_data) + more <= limit_private;
 }
 
 /* ---- the kernel's map ---- */
@@ -259,18 +289,28 @@ int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, 
         return result_of(mmap(host_pointer(addr), 0, host_prot(prot), flags & ~MAP_FIXED, fd, offset));
     if (length > GUEST_END)
         return -ENOMEM;
+    bool replaces = (flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE);
+    bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, data = (prot & PROT_WRITE) && !shared;
     pthread_mutex_lock(&lock);
     int64_t result = set_reserve();
+    uint64_t replaced = replaces ? bytes_in(addr, addr + page_up(length), any) : 0;
+    if (result == 0 && !fits(page_up(length) - replaced, data))
+        result = -ENOMEM;
     if (result == 0) {
-        if ((flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE))
+        if (replaces)
             result = map_fixed(addr, page_up(length), host_prot(prot), flags, fd, offset);
         else /* a hint above the 47 bits would open the host's larger address space */
             result = result_of(
                 mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd, offset));
     }
     if (result >= 0)
-        set_insert((struct range){(uint64_t)result, (uint64_t)result + page_up(length), prot & PROT_EXEC,
-                                  object_of(flags, fd), (uint64_t)offset});
+        set_insert((struct range){.start = (uint64_t)result,
+                                  .end = (uint64_t)result + page_up(length),
+                                  .exec = prot & PROT_EXEC,
+                                  .write = prot & PROT_WRITE,
+                                  .shared = shared,
+                                  .object = object_of(flags, fd),
+                                  .offset = (uint64_t)offset});
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -302,6 +342,9 @@ static int64_t remap(uint64_t old, uint64_t old_length, uint64_t length, int fla
 {
     if (set_reach(old) < old + (old_length ? old_length : 1))
         return -EFAULT;
+    uint64_t kept = flags & MREMAP_DONTUNMAP ? 0 : old_length;
+    if (length > kept && !fits(length - kept, is_data(&at[set_find(old)])))
+        return -ENOMEM;
     if (!(flags & MREMAP_FIXED))
         return result_of(mremap(host_pointer(old), old_length, length, flags, host_pointer(hint)));
     if ((hint & (PAGE - 1)) || hint > GUEST_END || length > GUEST_END - hint)
@@ -352,10 +395,13 @@ int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot)
     int64_t result = set_reserve();
     /* Like the kernel: up to the first gap it takes effect, even if the call fails there. */
     uint64_t end = set_reach(addr) < addr + length ? set_reach(addr) : addr + length;
+    if (result == 0 && (prot & PROT_WRITE) && limit_private != UINT64_MAX &&
+        !fits(bytes_in(addr, end, is_other_private), true))
+        result = -ENOMEM;
     if (result == 0 && addr < end && mprotect(host_pointer(addr), end - addr, host_prot(prot)))
         result = -errno;
     if (result == 0)
-        set_protect(addr, end, prot & PROT_EXEC);
+        set_protect(addr, end, prot);
     if (result == 0 && end < addr + length)
         result = -ENOMEM;
     pthread_mutex_unlock(&lock);
@@ -374,7 +420,7 @@ static bool brk_grow(uint64_t from, uint64_t to)
         munmap(host_pointer((uint64_t)got), to - from);
     if (got != (int64_t)from)
         return false;
-    set_insert((struct range){from, to, false, PRIVATE, 0});
+    set_insert((struct range){.start = from, .end = to, .write = true});
     return true;
 }
 
@@ -384,7 +430,8 @@ uint64_t guest_brk(uint64_t end)
     uint64_t from = page_up(brk_end), to = page_up(end);
     bool done = end >= brk_start && end < GUEST_END && set_reserve() == 0;
     if (done && to > from)
-        done = brk_grow(from, to);
+        done = end - brk_start <= limit_private - (program_data < limit_private ? program_data : limit_private) &&
+               fits(to - from, true) && brk_grow(from, to);
     else if (done && to < from)
         done = unmap_pieces(to, from) == 0;
     if (done)
@@ -414,15 +461,33 @@ static void change(struct range range, bool insert)
 
 void guest_range_add(uint64_t start, uint64_t end)
 {
-    change((struct range){page_down(start), page_up(end), false, UNKNOWN, 0}, true);
+    change((struct range){.start = page_down(start), .end = page_up(end), .shared = true, .object = UNKNOWN}, true);
 }
 void guest_range_set_executable(uint64_t start, uint64_t end)
 {
-    change((struct range){page_down(start), page_up(end), true, UNKNOWN, 0}, true);
+    change((struct range){.start = page_down(start), .end = page_up(end), .exec = true, .shared = true, .object = UNKNOWN},
+           true);
 }
 void guest_range_remove(uint64_t start, uint64_t end)
 {
-    change((struct range){page_down(start), page_up(end), false, UNKNOWN, 0}, false);
+    change((struct range){.start = page_down(start), .end = page_up(end)}, false);
+}
+
+void guest_limit(uint64_t total, uint64_t private_writable, uint64_t data)
+{
+    pthread_mutex_lock(&lock);
+    limit_total = total;
+    limit_private = private_writable;
+    program_data = data;
+    pthread_mutex_unlock(&lock);
+}
+
+bool guest_fits(uint64_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    bool result = fits(bytes, false);
+    pthread_mutex_unlock(&lock);
+    return result;
 }
 
 bool guest_range_contains(uint64_t start, uint64_t end)

@@ -111,6 +111,7 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
         threads_child(task);
         tracer_child();
         task->vfork_child = false;
+        limits_own(task);
         if (args->flags & CLONE_CLEAR_SIGHAND)
             clear_sighand(task);
     }
@@ -209,6 +210,7 @@ static bool prepare_borrower(struct borrowed *borrowed, struct cpu *cpu, const s
     borrowed->cpu->x[0] = 0;
     borrowed->cpu->pc += 4;
     borrowed->cpu->task->vfork_child = true;
+    limits_borrow(borrowed->cpu->task, cpu->task);
     borrowed->cpu->task->block = borrowed->block;
     return true;
 }

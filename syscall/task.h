@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "host.h"
+#include "limits.h"
 #include "ptrace.h"
 #include "seccomp.h"
 
@@ -48,6 +49,8 @@ struct task {
      * of sigmask (which the frame saves). */
     bool suspended;
     uint64_t suspend_mask;
+
+    struct limits *limits, borrowed_limits;
 
     struct arm64_stack altstack;
     uint64_t fault_address, fault_esr; /* of the last synchronous fault, for the frames */

@@ -93,6 +93,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
     task->cpu = cpu;
     task->sighand = sighand;
     task->sigmask = from->task->sigmask;
+    task->limits = from->task->limits;
     task->altstack = from->task->altstack;
     task->seccomp.mode = from->task->seccomp.mode;
     task->seccomp.filter = from->task->seccomp.filter;
