@@ -18,8 +18,7 @@ enum { PAGE = 4096, PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 /* Neighbours that are of one piece are one range: at[i].end < at[i + 1].start, or they differ in more. */
 struct range {
     uint64_t start, end;
-    bool exec;       /* the guest may execute it; the host never does */
-    bool write;      /* it may write to it */
+    int prot;        /* the guest's rights, PROT_; the host never executes it, and reads what the guest executes */
     bool shared;     /* with other processes */
     uint64_t object; /* what is mapped, where other mappings can show it, too; else PRIVATE */
     uint64_t offset; /* of start in the object */
@@ -32,6 +31,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over everything belo
 static struct range *at;
 static size_t count, room;
 static uint64_t limit_total = UINT64_MAX, limit_private = UINT64_MAX, program_data; /* guest_limit() */
+static int lock_future; /* MCL_FUTURE, perhaps MCL_ONFAULT */
 static uint64_t brk_start, brk_end; /* brk_end as the guest asked for it, not aligned */
 
 _Atomic uint64_t code_generation;
@@ -93,8 +93,7 @@ static struct range part_of(const struct range *range, uint64_t start, uint64_t 
 
 static bool continues(const struct range *last, const struct range *next)
 {
-    return last->end == next->start && last->exec == next->exec && last->write == next->write &&
-           last->shared == next->shared && last->object == next->object &&
+    return last->end == next->start && last->prot == next->prot && last->shared == next->shared && last->object == next->object &&
            (last->object == PRIVATE || last->offset + (last->end - last->start) == next->offset);
 }
 
@@ -163,7 +162,7 @@ static void code_changed(uint64_t start, uint64_t end)
 {
     for (size_t i = set_find(start); i < count && at[i].start < end; i++) {
         struct range part = part_of(&at[i], start, end);
-        if (!part.exec)
+        if (!(part.prot & PROT_EXEC))
             continue;
         atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
         jit_invalidate(part.start, part.end);
@@ -187,10 +186,9 @@ static void set_protect(uint64_t start, uint64_t end, int prot)
 {
     while (start < end) {
         struct range part = part_of(&at[set_find(start)], start, end);
-        if (part.exec && !(prot & PROT_EXEC))
+        if ((part.prot & PROT_EXEC) && !(prot & PROT_EXEC))
             code_changed(part.start, part.end);
-        part.exec = prot & PROT_EXEC;
-        part.write = prot & PROT_WRITE;
+        part.prot = prot & PROT_RWX;
         set_change(part, true);
         start = part.end;
     }
@@ -198,11 +196,11 @@ static void set_protect(uint64_t start, uint64_t end, int prot)
 
 /* ---- limits, as the kernel's may_expand_vm() ---- */
 
-static bool is_data(const struct range *range) { return range->write && !range->shared; }
+static bool is_data(const struct range *range) { return (range->prot & PROT_WRITE) && !range->shared; }
 
 /* What of [start, end) is the guest's, in bytes: all of it, or what counts as data, or what doesn't yet. */
 static bool any(const struct range *range) { return (void)range, true; }
-static bool is_other_private(const struct range *range) { return !range->write && !range->shared; }
+static bool is_other_private(const struct range *range) { return !(range->prot & PROT_WRITE) && !range->shared; }
 
 static uint64_t bytes_in(uint64_t start, uint64_t end, bool (*counts)(const struct range *))
 {
@@ -222,6 +220,14 @@ static bool fits(uint64_t more, bool data)
 }
 
 /* ---- the kernel's map ---- */
+
+/* What mlockall(MCL_FUTURE) adds to the flags of new mappings, and what flags can't say. */
+static int lock_flags(void) { return lock_future && !(lock_future & MCL_ONFAULT) ? MAP_LOCKED : 0; }
+static void lock_new(uint64_t start, uint64_t length)
+{
+    if (lock_future & MCL_ONFAULT)
+        mlock2((void *)(uintptr_t)start, length, MLOCK_ONFAULT);
+}
 
 static int64_t result_of(void *mapped) { return mapped == MAP_FAILED ? -errno : (int64_t)(uintptr_t)mapped; }
 
@@ -292,6 +298,7 @@ int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, 
     bool replaces = (flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE);
     bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, data = (prot & PROT_WRITE) && !shared;
     pthread_mutex_lock(&lock);
+    flags |= lock_flags();
     int64_t result = set_reserve();
     uint64_t replaced = replaces ? bytes_in(addr, addr + page_up(length), any) : 0;
     if (result == 0 && !fits(page_up(length) - replaced, data))
@@ -303,14 +310,15 @@ int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, 
             result = result_of(
                 mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd, offset));
     }
-    if (result >= 0)
+    if (result >= 0) {
+        lock_new((uint64_t)result, page_up(length));
         set_insert((struct range){.start = (uint64_t)result,
                                   .end = (uint64_t)result + page_up(length),
-                                  .exec = prot & PROT_EXEC,
-                                  .write = prot & PROT_WRITE,
+                                  .prot = prot & PROT_RWX,
                                   .shared = shared,
                                   .object = object_of(flags, fd),
                                   .offset = (uint64_t)offset});
+    }
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -414,13 +422,14 @@ void guest_brk_init(uint64_t start) { brk_start = brk_end = page_up(start); }
 
 static bool brk_grow(uint64_t from, uint64_t to)
 {
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | lock_flags();
     int64_t got = result_of(mmap(host_pointer(from), to - from, PROT_READ | PROT_WRITE, flags, -1, 0));
     if (got >= 0 && (uint64_t)got != from)
         munmap(host_pointer((uint64_t)got), to - from);
     if (got != (int64_t)from)
         return false;
-    set_insert((struct range){.start = from, .end = to, .write = true});
+    lock_new(from, to - from);
+    set_insert((struct range){.start = from, .end = to, .prot = PROT_READ | PROT_WRITE});
     return true;
 }
 
@@ -461,11 +470,11 @@ static void change(struct range range, bool insert)
 
 void guest_range_add(uint64_t start, uint64_t end)
 {
-    change((struct range){.start = page_down(start), .end = page_up(end), .shared = true, .object = UNKNOWN}, true);
+    change((struct range){.start = page_down(start), .end = page_up(end), .prot = PROT_READ | PROT_WRITE, .shared = true, .object = UNKNOWN}, true);
 }
 void guest_range_set_executable(uint64_t start, uint64_t end)
 {
-    change((struct range){.start = page_down(start), .end = page_up(end), .exec = true, .shared = true, .object = UNKNOWN},
+    change((struct range){.start = page_down(start), .end = page_up(end), .prot = PROT_RWX, .shared = true, .object = UNKNOWN},
            true);
 }
 void guest_range_remove(uint64_t start, uint64_t end)
@@ -479,6 +488,13 @@ void guest_limit(uint64_t total, uint64_t private_writable, uint64_t data)
     limit_total = total;
     limit_private = private_writable;
     program_data = data;
+    pthread_mutex_unlock(&lock);
+}
+
+void guest_lock_future(int flags)
+{
+    pthread_mutex_lock(&lock);
+    lock_future = flags & MCL_FUTURE ? flags : 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -511,7 +527,7 @@ bool guest_code_place(uint64_t addr, struct code_place *place)
 {
     pthread_mutex_lock(&lock);
     size_t i = set_find(addr);
-    bool found = i < count && at[i].start <= addr && at[i].exec && at[i].object % 2 && at[i].object != UNKNOWN;
+    bool found = i < count && at[i].start <= addr && (at[i].prot & PROT_EXEC) && at[i].object % 2 && at[i].object != UNKNOWN;
     if (found)
         *place = (struct code_place){at[i].object, at[i].offset + (addr - at[i].start)};
     pthread_mutex_unlock(&lock);
@@ -522,10 +538,19 @@ bool guest_range_executable(uint64_t start, uint64_t end)
 {
     pthread_mutex_lock(&lock);
     size_t i = set_find(start);
-    while (start < end && i < count && at[i].start <= start && at[i].exec)
+    while (start < end && i < count && at[i].start <= start && (at[i].prot & PROT_EXEC))
         start = at[i++].end;
     pthread_mutex_unlock(&lock);
     return start >= end;
+}
+
+int guest_range_prot(uint64_t addr)
+{
+    pthread_mutex_lock(&lock);
+    size_t i = set_find(addr);
+    int prot = i < count && at[i].start <= addr ? at[i].prot : PROT_NONE;
+    pthread_mutex_unlock(&lock);
+    return prot;
 }
 
 void guest_code_changed(uint64_t start, uint64_t end)
@@ -541,7 +566,7 @@ static void code_changed_elsewhere(const struct range *changed, uint64_t start, 
     uint64_t low = changed->offset + (start - changed->start), high = low + (end - start);
     for (size_t i = 0; i < count; i++) {
         const struct range *r = &at[i];
-        if (!r->exec || r->object != changed->object)
+        if (!(r->prot & PROT_EXEC) || r->object != changed->object)
             continue;
         uint64_t r_high = r->offset + (r->end - r->start);
         if (r->object == UNKNOWN)

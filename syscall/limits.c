@@ -13,9 +13,6 @@
 #include "handlers.h"
 #include "task.h"
 
-/* The kernel counts what a stack has grown to, which begins with this much; xemu maps all of it at once. */
-enum { STACK_BEGINS_WITH = 132 << 10 };
-
 static struct limits process_limits;
 static struct rlimit64 host_as, host_data; /* before limits_apply() */
 
@@ -41,14 +38,6 @@ static void enforce(const struct limits *limits)
                 guest_image.end_data - guest_image.start_data);
 }
 
-static bool may_raise(void)
-{
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct caps[2] = {{0}};
-    host_raw(SYS_capget, (uint64_t)&head, (uint64_t)caps, 0, 0);
-    return caps[0].effective >> CAP_SYS_RESOURCE & 1;
-}
-
 static int64_t change_kept(const struct task *task, struct rlimit64 *kept, uint64_t new_addr,
                            uint64_t old_addr)
 {
@@ -58,7 +47,7 @@ static int64_t change_kept(const struct task *task, struct rlimit64 *kept, uint6
             return -EFAULT;
         if (new.rlim_cur > new.rlim_max)
             return -EINVAL;
-        if (new.rlim_max > old.rlim_max && !may_raise())
+        if (new.rlim_max > old.rlim_max && !has_capability(CAP_SYS_RESOURCE))
             return -EPERM;
         *kept = new;
         if (!task->vfork_child)

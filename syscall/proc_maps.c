@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "proc.h"
 #include "task.h"
@@ -48,7 +49,7 @@ static void add_smaps_row(struct text *text, const struct mapping *map, const ch
     char name[32], unit[4] = "";
     uint64_t kb;
     if (!strncmp(row, "VmFlags:", 8)) {
-        text_add(text, "VmFlags:%s%s%s\n", strstr(row, " rd ") ? " rd" : "", strstr(row, " wr ") ? " wr" : "",
+        text_add(text, "VmFlags:%s%s%s\n", map->perms[0] == 'r' ? " rd" : "", map->perms[1] == 'w' ? " wr" : "",
                  map->perms[2] == 'x' ? " ex" : "");
         return; /* the others speak of what the host may do */
     }
@@ -106,7 +107,10 @@ static void visit_guest_parts(const struct visitor *visitor, const struct mappin
         part.start = start;
         part.end = cut(start, end < host->end ? end : host->end);
         part.offset = host->inode ? host->offset + (start - host->start) : 0;
-        part.perms[2] = guest_range_executable(start, part.end) ? 'x' : '-';
+        int prot = guest_range_prot(start);
+        if (!(prot & PROT_READ)) /* the host reads what the guest executes */
+            part.perms[0] = '-';
+        part.perms[2] = prot & PROT_EXEC ? 'x' : '-';
         part.name = name_of(host, start);
         part.host_bytes = host->end - host->start;
         visitor->visit(&part, visitor->arg);

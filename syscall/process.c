@@ -8,6 +8,7 @@
 #include <xemu/sys.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,14 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
 }
 
 const char *sys_guest_path(void) { return guest_image.path; }
+
+bool has_capability(int capability)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{0}};
+    host_raw(SYS_capget, (uint64_t)&head, (uint64_t)caps, 0, 0);
+    return caps[capability / 32].effective >> capability % 32 & 1;
+}
 
 /* ---- prctl ---- */
 

@@ -209,11 +209,13 @@ static bool show_stop(struct tracee *tracee, int *status)
         tracee->stop = STOP_GROUP;
         return true;
     }
-    if (signal == SIGTRAP && info.si_code > 0 &&
-        !host_ptrace(PTRACE_GETREGS, tracee->pid, 0, (uint64_t)&regs) && regs.rax == TRACE_STOP &&
-        guest_stop(tracee, regs.rdi, status))
+    if (signal != SIGTRAP || host_ptrace(PTRACE_GETREGS, tracee->pid, 0, (uint64_t)&regs))
+        regs = (struct user_regs_struct){0};
+    if (info.si_code > 0 && regs.rax == TRACE_STOP && guest_stop(tracee, regs.rdi, status))
         return true;
-    bool exec = signal == SIGTRAP && info.si_code == SI_USER && info.si_pid == tracee->pid && !tracee->cpu;
+    /* The kernel itself sends this one at the end of execve, unless PTRACE_O_TRACEEXEC is set already. */
+    bool exec = signal == SIGTRAP && info.si_code == SI_USER && info.si_pid == tracee->pid && !tracee->cpu &&
+                (regs.orig_rax == SYS_execve || regs.orig_rax == SYS_execveat);
     bool attached = signal == SIGSTOP && tracee->starting && !tracee->cpu; /* how a clone's child begins */
     if (exec || attached) {
         tracee->starting = true;

@@ -169,12 +169,7 @@ bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result)
 
 static bool may_install(void)
 {
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct caps[2] = {{0}};
-    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-        return true;
-    host_raw(SYS_capget, (uint64_t)&head, (uint64_t)caps, 0, 0);
-    return caps[0].effective >> CAP_SYS_ADMIN & 1;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || has_capability(CAP_SYS_ADMIN);
 }
 
 static int read_filter(uint64_t addr, struct seccomp_filter **out)

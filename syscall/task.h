@@ -180,6 +180,9 @@ int thread_start(struct thread_block *block, void *(*main)(void *), void *arg);
 /* Started from a descriptor because the program has no path: keeps that for /proc/self/exe (exec.c). */
 void exec_adopt_program(void);
 
+/* Whether the calling thread has a capability (CAP_) in effect. */
+bool has_capability(int capability);
+
 /* ---- descriptors of xemu's own ---- */
 
 /* Moves fd out of the guest's way (high, close-on-exec) and protects it from the guest. Returns the new

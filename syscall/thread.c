@@ -203,6 +203,7 @@ void threads_fork_done(struct task *task, enum forked forked)
             blocks->next = NULL;
         task->sighand->users = 1;
         living = 1;
+        guest_lock_future(0); /* locks aren't inherited */
     }
     pthread_mutex_unlock(&blocks_lock);
 }
