@@ -1,6 +1,7 @@
 /* fork, vfork, clone, clone3: which of them becomes a thread, a child in shared memory, or a copy. */
 #include <xemu/exit.h>
 #include <xemu/fault.h>
+#include <xemu/heap.h>
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
@@ -104,7 +105,9 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
         return RESULT_RESTART;
     threads_fork_prepare(task);
     bool plain = is_plain_fork(args);
+    heap_fork_prepare();
     int64_t pid = plain ? plain_fork(args) : raw_fork(args);
+    heap_fork_done();
     threads_fork_done(task, pid != 0 ? FORKED_PARENT : plain ? FORKED_CHILD : FORKED_RAW_CHILD);
     if (pid == 0) {
         enter_child(cpu, args);

@@ -5,11 +5,13 @@
 #include <xemu/sys.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "proc.h"
 #include "task.h"
@@ -118,42 +120,53 @@ static void visit_guest_parts(const struct visitor *visitor, const struct mappin
     }
 }
 
-/* Visits what is known of the mapping that `header` is the line of, and forgets its rows. */
-static void flush(const struct visitor *visitor, char *header, struct text *rows)
+/* All of a host's file, terminated. 0 or -errno. Without stdio, whose locks a fork's child may find taken. */
+static int read_file(const char *path, struct text *text)
+{
+    char chunk[16384];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : 0;
+    while (fd >= 0 && (got = read(fd, chunk, sizeof chunk)) > 0)
+        text_add_bytes(text, chunk, (size_t)got);
+    int error = got < 0 ? -errno : text->error;
+    if (fd >= 0)
+        close(fd);
+    text_add_bytes(text, "", 1);
+    return error ? error : text->error;
+}
+
+/* Visits the parts of the mapping whose line is `header`; rows, if any, are between it and `end`. */
+static void visit_host_mapping(const struct visitor *visitor, char *header, char *end)
 {
     struct mapping map = {0};
-    text_add_bytes(rows, "", 1);
-    if (header && !rows->error && parse(header, &map)) {
-        map.rows = rows->at;
+    char *rows = strchr(header, '\n'), behind = *end;
+    *end = '\0';
+    if (parse(header, &map)) {
+        map.rows = rows ? rows + 1 : NULL;
         visit_guest_parts(visitor, &map);
     }
-    rows->length = 0;
+    *end = behind;
+}
+
+/* The line behind the one at `line`. */
+static char *next_line(char *line)
+{
+    char *end = strchr(line, '\n');
+    return end ? end + 1 : line + strlen(line);
 }
 
 int maps_visit(enum proc_file file, void (*visit)(const struct mapping *map, void *arg), void *arg)
 {
-    FILE *host = fopen(file == PROC_SMAPS ? "/proc/self/smaps" : "/proc/self/maps", "re");
     struct visitor visitor = {visit, arg};
-    struct text rows = {0};
-    char *line = NULL, *header = NULL;
-    size_t size = 0;
-    if (!host)
-        return -errno;
-    while (getline(&line, &size, host) > 0) {
-        if (line[0] >= 'A' && line[0] <= 'Z') {
-            text_add_bytes(&rows, line, strlen(line));
-            continue;
-        }
-        flush(&visitor, header, &rows);
-        free(header);
-        header = strdup(line);
+    struct text host = {0};
+    int error = read_file(file == PROC_SMAPS ? "/proc/self/smaps" : "/proc/self/maps", &host);
+    for (char *header = host.at, *next; !error && *header; header = next) {
+        next = next_line(header);
+        while (*next >= 'A' && *next <= 'Z')
+            next = next_line(next);
+        visit_host_mapping(&visitor, header, next);
     }
-    flush(&visitor, header, &rows);
-    int error = rows.error;
-    free(rows.at);
-    free(header);
-    free(line);
-    fclose(host);
+    free(host.at);
     return error;
 }
 
