@@ -63,6 +63,17 @@ void tracee_call(struct cpu *cpu, int entry_or_exit)
     traced->call = 0;
 }
 
+bool tracee_filtered(struct cpu *cpu, uint16_t data)
+{
+    struct traced *traced = &cpu->task->traced;
+    if (!tracee_on(traced) || !(traced->options & PTRACE_O_TRACESECCOMP))
+        return false;
+    traced->call = PTRACE_SYSCALL_INFO_SECCOMP;
+    stop_for_event(cpu, PTRACE_EVENT_SECCOMP, data);
+    traced->call = 0;
+    return true;
+}
+
 bool tracee_signal(struct cpu *cpu, siginfo_t *info)
 {
     struct traced *traced = &cpu->task->traced;

@@ -18,6 +18,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "coredump.h"
 #include "task.h"
 
 static const int sync_signals[5] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,
@@ -232,6 +233,8 @@ void signal_default(struct task *task, const siginfo_t *info)
     int signo = info->si_signo;
     if (options.report_crash && !(SIGBIT(signo) & SURVIVED_SIGNALS))
         report_once(info);
+    if (SIGBIT(signo) & CORE_SIGNALS)
+        coredump(task, info);
     host_sigaction(signo, &plain);
     task->traced.passing = signo;
     queue_to_self(info);
