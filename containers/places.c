@@ -1,5 +1,5 @@
-/* The list of what was made is in memory that parent and child share: the child knows what it makes, the parent is
- * there when the child and its mounts have gone. */
+/* The list of what was made is in memory that parent and child share: the child knows what it makes, the
+ * parent is there when the child and its mounts have gone. */
 #include "places.h"
 #include "commands.h"
 
@@ -29,7 +29,7 @@ static struct list {
         bool directory;
         char path[PATH_MAX];
     } made[MADE];
-} *list;
+} * list;
 
 static int open_at(int root, const char *path, uint64_t flags, uint64_t mode)
 {
@@ -66,7 +66,8 @@ static void keep(int parent, const char *name, const char *path, bool directory)
 {
     struct stat info;
     struct made *made = &list->made[list->count];
-    if (list->count == MADE || strlen(path) >= sizeof made->path || fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW))
+    if (list->count == MADE || strlen(path) >= sizeof made->path ||
+        fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW))
         return;
     *made = (struct made){.device = info.st_dev, .inode = info.st_ino, .directory = directory};
     strcpy(made->path, path);

@@ -174,9 +174,12 @@ static void check_machine(const char *path)
     ssize_t got = fd < 0 ? 0 : pread(fd, &header, sizeof header, 0);
     if (fd >= 0)
         close(fd);
-    if (got < (ssize_t)sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_machine == EM_AARCH64)
+    if (got < (ssize_t)sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_machine == EM_AARCH64)
         return;
-    const char *machine = header.e_machine == EM_X86_64 ? "x86-64" : header.e_machine == EM_386 ? "i386" : "another machine";
+    const char *machine = header.e_machine == EM_X86_64 ? "x86-64"
+                          : header.e_machine == EM_386  ? "i386"
+                                                        : "another machine";
     die(STATUS_CANNOT_RUN, "run-root: %s is a program for %s, not for ARM64", path, machine);
 }
 

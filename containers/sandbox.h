@@ -21,8 +21,8 @@ struct sandbox {
     bool binfmt; /* in: wanted; out: there is a private binfmt_misc in which xemu is registered */
 };
 
-/* Shows the file or directory `from` at `place`, where it cannot be written; so is what is mounted below it, from
- * Linux 5.12 on. False, and errno: that failed. */
+/* Shows the file or directory `from` at `place`, where it cannot be written; so is what is mounted below it,
+ * from Linux 5.12 on. False, and errno: that failed. */
 bool bind_read_only(const char *from, const char *place);
 
 /* Mounts /proc, /dev, /sys, resolv.conf and the --bind options in the system and makes it the root directory.

@@ -113,7 +113,8 @@ static void must_run(char *const argv[], const char *what)
     if (status == 127)
         die(STATUS_FAILED, "run-root: the program %s is needed and not installed", argv[0]);
     if (status)
-        die(STATUS_FAILED, "run-root: %s cannot be unpacked: %s ended with %d: %s", what, argv[0], status, complaint(errors));
+        die(STATUS_FAILED, "run-root: %s cannot be unpacked: %s ended with %d: %s", what, argv[0], status,
+            complaint(errors));
 }
 
 /* `shown` is what the user calls the archive. */
@@ -141,7 +142,8 @@ static void extract(const char *archive, const char *shown, const char *director
 /* Calls `each` with the names in the archive until it returns false. What is wrong with it extract() says. */
 static void list_names(const char *archive, bool (*each)(char *name, void *context), void *context)
 {
-    char *command = text_of("exec tar --list --quoting-style=literal --file '%s' 2>/dev/null", archive), *line = NULL;
+    char *command = text_of("exec tar --list --quoting-style=literal --file '%s' 2>/dev/null", archive),
+         *line = NULL;
     size_t room = 0;
     FILE *names = popen(command, "re");
     if (!names)

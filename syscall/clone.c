@@ -1,6 +1,7 @@
 /* fork, vfork, clone, clone3: which of them becomes a thread, a child in shared memory, or a copy. */
 #include <xemu/exit.h>
 #include <xemu/fault.h>
+#include <xemu/jit.h>
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
@@ -219,6 +220,7 @@ static int64_t vfork_shared(struct cpu *cpu, const struct clone_args64 *args)
     if (!prepare_borrower(&borrowed, cpu, args))
         return -ENOMEM;
     int64_t pid = RESULT_RESTART;
+    jit_vfork_prepare();
     if (signal_hold(cpu)) {
         pid = run_borrower(&borrowed);
         this_cpu = cpu;
