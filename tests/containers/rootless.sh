@@ -47,7 +47,7 @@ test_registering_image() {
     passes image_registers '"supported": \["linux/amd64", "linux/arm64"\]' "${image[@]}" xemu --install arm64
     passes image_has_registered '^aarch64$' "${image[@]}" --platform linux/arm64 localhost/xemu-test uname -m
     passes image_unregisters '"emulators": \[\]' "${image[@]}" xemu --uninstall xemu-aarch64
-    passes image_has_unregistered '[Ee]xec format error' sh -c '! "$@" 2>&1' sh "${image[@]}" --platform linux/arm64 \
+    passes image_has_unregistered '[Ee]xec format error' bash -c '! "$@" 2>&1' bash "${image[@]}" --platform linux/arm64 \
         localhost/xemu-test uname -m
 }
 
