@@ -132,7 +132,7 @@ extern struct code_cache cache;
 /* Neighbours share a head, so that little code touches few pages of heads. */
 static inline struct jit_block *_Atomic *cache_hash_head(uint64_t pc)
 {
-    return &cache.hash[(pc >> 3 ^ pc >> 19) & (HASH_HEADS - 1)];
+    return &cache.hash[(pc >> 5 ^ pc >> 21) & (HASH_HEADS - 1)];
 }
 
 /* --- cache.c --- */

@@ -90,9 +90,17 @@ void thread_remember(struct jit *jit, const struct jit_block *block)
 
 /* --- fork --------------------------------------------------------------------------------------------- */
 
+void jit_vfork_prepare(void)
+{
+    pthread_mutex_lock(&cache.lock);
+    store_before_fork();
+    pthread_mutex_unlock(&cache.lock);
+}
+
 void jit_fork_prepare(void)
 {
     pthread_mutex_lock(&cache.lock);
+    store_before_fork();
     children_expected();
 }
 

@@ -2,6 +2,7 @@
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/heap.h>
+#include <xemu/jit.h>
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
@@ -224,6 +225,7 @@ static int64_t vfork_shared(struct cpu *cpu, const struct clone_args64 *args)
     if (!prepare_borrower(&borrowed, cpu, args))
         return -ENOMEM;
     int64_t pid = RESULT_RESTART;
+    jit_vfork_prepare();
     if (signal_hold(cpu)) {
         pid = run_borrower(&borrowed);
         this_cpu = cpu;

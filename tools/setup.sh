@@ -32,6 +32,8 @@ crun                       containers     what podman runs its containers with
 podman                     containers,lab podman, with and without root
 uidmap                     containers     newuidmap: several users for run-root and rootless podman
 docker.io                  containers     docker
+dpkg-dev                   containers     which libraries the Debian packages depend on
+lintian                    containers     what is wrong with the Debian packages
 docker-compose             containers     docker compose
 jq                         test           JSON that xemu writes is JSON
 gdb-multiarch              test           reads the core files of ARM64 programs

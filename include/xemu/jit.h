@@ -36,6 +36,9 @@ void jit_invalidate(uint64_t start, uint64_t end);
 /* The guest looks at FPSR, or clears it: from now on compiled code raises Underflow as exactly as ARM does. */
 void jit_watch_fpsr(void);
 
+/* Before a child that borrows this process's memory (vfork). */
+void jit_vfork_prepare(void);
+
 /* Around fork, in the thread that forks; the child passes its cpu, the parent null. */
 void jit_fork_prepare(void);
 void jit_fork_done(struct cpu *child);
