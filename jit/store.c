@@ -5,6 +5,7 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 #include <xemu/options.h>
+#include <xemu/profile.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -141,7 +142,7 @@ bool store_ready(void)
 {
     static enum { NOT_ASKED, NO, YES } ready;
     if (ready == NOT_ASKED) {
-        bool wanted = !log_mask && !options.counts_calls && !getauxval(AT_SECURE);
+        bool wanted = !log_mask && !options.counts_calls && !profile_on() && !getauxval(AT_SECURE);
         ready = wanted && find_directory() ? YES : NO;
         key = make_key();
         owner = geteuid();

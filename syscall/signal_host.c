@@ -6,6 +6,7 @@
  * The five synchronous signals are the exception: xemu needs them at all times, so the host never blocks nor
  * ignores them, and the guest's mask and disposition are applied to them here. */
 #include <xemu/crash.h>
+#include <xemu/ending.h>
 #include <xemu/fault.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
@@ -128,7 +129,7 @@ static uint64_t inherited_handler(int signo)
 /* Signals whose default action isn't left to the kernel, because there is something to write before it. */
 static uint64_t last_words(void)
 {
-    return (options.report_crash ? ~SURVIVED_SIGNALS : CORE_SIGNALS) & ~UNBLOCKABLE;
+    return (options.report_crash || ending_writes() ? ~SURVIVED_SIGNALS : CORE_SIGNALS) & ~UNBLOCKABLE;
 }
 
 /* The action that stands for the guest's on the host. */
@@ -232,6 +233,8 @@ void signal_default(struct task *task, const siginfo_t *info)
     int signo = info->si_signo;
     if (options.report_crash && !(SIGBIT(signo) & SURVIVED_SIGNALS))
         report_once(info);
+    if (!(SIGBIT(signo) & SURVIVED_SIGNALS) && !task->vfork_child)
+        ending_write();
     host_sigaction(signo, &plain);
     task->traced.passing = signo;
     queue_to_self(info);
