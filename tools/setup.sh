@@ -40,6 +40,9 @@ qemu-system-arm            lab            an emulated ARM64 machine
 seabios                    lab            the virtual machine's firmware
 user-mode-linux            lab            a kernel as a process
 runsc                      lab            gVisor, a kernel in user space
+g++                        lab            compiles what runs programs by dynarmic
+libdynarmic-dev            lab            dynarmic, another recompiler of ARM64
+util-linux                 lab            unshare: gives Debian's programs a /proc
 END
 }
 

@@ -334,7 +334,7 @@ static char *command_of(const struct lab *lab, const struct level *level, const 
         fprintf(out, "\t%s%s%s/%s\t%d\n", on_host ? here : "/lab", on_host ? "/build/lab/" : "",
                 on_host ? level->arch : "", program->name, size);
     } else {
-        n = split_words(program->command, words, WORDS_MAX);
+        n = command_words(program, native ? "amd64" : "arm64", words, WORDS_MAX);
         fprintf(out, "\t%s%s", native ? "" : here, native ? "" : "/build/sysroot-arm64");
         for (int i = 0; i < n; i++)
             fprintf(out, "%s%s", i ? "\t" : "", words[i]);

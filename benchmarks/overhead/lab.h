@@ -38,6 +38,7 @@ struct level {
 /* A row of programs.tbl. */
 struct program {
     const char *name, *experiment, *command, *about;
+    const char *packages; /* of Debian's, with blanks between */
     bool in_quick, any_output, chosen;
     const char *missing;
 };
@@ -86,6 +87,8 @@ bool choose_programs(struct lab *lab, const char *names, const char *experiments
 int split_words(const char *text, char **words, int room);
 /* "{root}" and the like replaced, malloc'd. */
 char *expand_names(const char *text);
+/* The words of a program's command for an architecture of Debian's; as split_words(). */
+int command_words(const struct program *program, const char *arch, char **words, int room);
 bool is_lab_program(const struct program *program);
 int find_level(const struct lab *lab, const char *name);
 int find_program(const struct lab *lab, const char *name);

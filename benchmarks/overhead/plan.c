@@ -16,7 +16,7 @@ bool job_possible(const struct lab *lab, int level, int program, const char **wh
     const struct program *what = &lab->programs[program];
     *why = on->missing ? on->missing : what->missing;
     if (!*why && !is_lab_program(what) && !on->real)
-        *why = "this level has the lab's static programs only";
+        *why = "this level runs the lab's own programs only";
     return !*why;
 }
 

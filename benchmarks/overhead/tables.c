@@ -169,14 +169,15 @@ static void add_program(struct lab *lab, char **column, const char *where)
         fail("%s: a second program %s", where, column[0]);
     lab->programs[lab->program_count++] = (struct program){
         .name = column[0], .experiment = column[1], .in_quick = strcmp(column[2], "quick") == 0,
-        .any_output = strcmp(column[3], "any") == 0, .about = column[4], .command = column[5],
+        .any_output = strcmp(column[3], "any") == 0, .packages = strcmp(column[4], "-") ? column[4] : "",
+        .about = column[5], .command = column[6],
     };
 }
 
 void tables_read(struct lab *lab, const char *levels, const char *programs)
 {
     read_table(levels, 9, add_level, lab);
-    read_table(programs, 6, add_program, lab);
+    read_table(programs, 7, add_program, lab);
     if (!lab->level_count || strcmp(lab->levels[NATIVE].name, "native") != 0)
         fail("%s: the first level has to be native, with which all are compared", levels);
 }
@@ -255,6 +256,21 @@ int split_words(const char *text, char **words, int room)
         words[n++] = strndup(text, length);
         text += length + (text[length] == '\'' && quoted);
     }
+    return n;
+}
+
+int command_words(const struct program *program, const char *arch, char **words, int room)
+{
+    char *command = copy(program->command);
+    for (char *mark; (mark = strstr(command, "{deb}"));) {
+        char *made = NULL;
+        if (asprintf(&made, "%.*s%s%s", (int)(mark - command), command, arch, mark + strlen("{deb}")) < 0)
+            fail("not enough memory");
+        free(command);
+        command = made;
+    }
+    int n = split_words(command, words, room);
+    free(command);
     return n;
 }
 
