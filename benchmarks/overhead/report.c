@@ -51,6 +51,10 @@ static void ratio_cell(struct estimate e)
     }
     fputs("<td>", out);
     digits(e.value);
+    if (!stats_has_interval(e)) {
+        fputs(" <span class=soft>(1)</span></td>", out);
+        return;
+    }
     fputs(" <span class=soft>[", out);
     digits(e.low);
     fputs(", ", out);

@@ -19,7 +19,9 @@ static FILE *create(const struct lab *lab, const char *name)
 
 static void print_estimate(FILE *out, struct estimate e)
 {
-    if (e.n)
+    if (e.n && !stats_has_interval(e))
+        fprintf(out, " %8.2f %17s ", e.value, "");
+    else if (e.n)
         fprintf(out, " %8.2f [%6.2f,%7.2f]%s", e.value, e.low, e.high, stats_includes(e, 1) ? "=" : " ");
     else
         fprintf(out, " %8s %17s ", "-", "");
@@ -28,8 +30,8 @@ static void print_estimate(FILE *out, struct estimate e)
 static void print_levels(FILE *out, const struct analysis *a)
 {
     const struct lab *lab = a->lab;
-    fprintf(out, "\nTimes of native, geometric means over programs with 95 %% confidence intervals; = not distinguishable "
-                 "from native\n%-22s%-27s%-27s%-27s%s\n", "level", "    warm: whole process", "    steady state",
+    fprintf(out, "\nTimes of native, geometric means over programs with 95 %% confidence intervals where there is more than one "
+                 "sample; = not distinguishable from native\n%-22s%-27s%-27s%-27s%s\n", "level", "    warm: whole process", "    steady state",
             "    cold: first, small", "programs");
     for (int l = 0; l < lab->level_count; l++) {
         if (!lab->levels[l].chosen || l == NATIVE)
