@@ -2,6 +2,7 @@
 #include <xemu/ending.h>
 
 #include <xemu/explain.h>
+#include <xemu/flame.h>
 #include <xemu/jit.h>
 #include <xemu/options.h>
 #include <xemu/report.h>
@@ -11,7 +12,7 @@
 
 bool ending_writes(void)
 {
-    return options.stats != STATS_NONE || options.report != STATS_NONE || explain_on();
+    return options.stats != STATS_NONE || options.report != STATS_NONE || explain_on() || flame_on();
 }
 
 void ending_write(void)
@@ -28,5 +29,6 @@ void ending_write(void)
     jit_report();
     report_write();
     explain_write();
+    flame_write();
     atomic_store(&written, true);
 }

@@ -21,7 +21,7 @@ struct options options = {.inherited = -1};
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_flag, set_stats, set_report, set_explain, set_perf, set_engine, set_host,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_report, set_explain, set_flame, set_perf, set_engine, set_host,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
 static setter set_inherited, set_cache_dir;
@@ -71,7 +71,7 @@ static void apply(const struct option_row *row, const char *shown, const char *v
         die(STATUS_USAGE, "%s: %s (see xemu --help)", shown, wrong);
     settings[row - rows].given = row->stores;
     settings[row - rows].value = value;
-    if (row->set == set_path || row->set == set_strace || row->set == set_cache_dir) /* which made it absolute */
+    if (row->set == set_path || row->set == set_flame || row->set == set_strace || row->set == set_cache_dir) /* which made it absolute */
         settings[row - rows].value = *(const char **)((char *)&options + row->offset);
 }
 
@@ -239,6 +239,14 @@ static const char *set_explain(void *member, const char *value)
     if (!*value || (address && (*end || !value[2])))
         return "should be a function's name or a hexadecimal address with 0x";
     return set_string(member, value);
+}
+
+static const char *set_flame(void *member, const char *value)
+{
+    const char *dot = strrchr(value, '.');
+    if (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".folded") != 0))
+        return "should end in .svg or .folded";
+    return set_path(member, value);
 }
 
 static const char *set_perf(void *member, const char *value)
@@ -500,7 +508,7 @@ int options_parse(int argc, char **argv)
  * about one process only in that process. */
 static bool is_passed_on(const struct option_row *row)
 {
-    bool of_process = row->offset == offsetof(struct options, explain);
+    bool of_process = row->offset == offsetof(struct options, explain) || row->offset == offsetof(struct options, flame);
     return row->letter != '0' && !(of_process && options.started != getpid());
 }
 

@@ -2,13 +2,18 @@
  * look before. Nothing is measured where the guest runs. */
 #include <xemu/sampler.h>
 
+#include <xemu/flame.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/report.h>
 
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,12 +29,14 @@ static struct {
     unsigned slot_count;  /* so many have been used */
     struct slot {
         struct cpu *cpu;
+        int tid;
         clockid_t clock;
-        uint64_t seen; /* of its CPU time */
+        uint64_t asked; /* CPU time that --flame's questions stand for */
+        uint64_t seen;  /* of its CPU time */
     } slots[THREADS_MAX];
 } sampler = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static bool wanted(void) { return options.report != STATS_NONE; }
+static bool wanted(void) { return options.report != STATS_NONE || flame_on(); }
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -37,6 +44,37 @@ static uint64_t clock_ns(clockid_t clock)
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+
+/* --- which threads run -------------------------------------------------------------------------------- */
+
+static int tasks = -1; /* /proc/self/task, in the sampler's own table of descriptors */
+
+/* The guest must not find its descriptors numbered otherwise: what the sampler opens is in a table of its
+ * own. */
+static void open_tasks(void)
+{
+    if (syscall(SYS_close_range, 0u, ~0u, CLOSE_RANGE_UNSHARE) == 0)
+        tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Whether the thread has a processor, or waits for one: a thread that sleeps in the kernel is not to be
+ * disturbed. Where the state cannot be seen it is taken to run. */
+static bool is_running(int tid)
+{
+    char path[32], text[256];
+    if (tasks < 0)
+        return true;
+    snprintf(path, sizeof path, "%d/stat", tid);
+    int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *behind = strrchr(text, ')');
+    return behind && behind[1] && behind[2] == 'R';
+}
+
+/* --- looking ------------------------------------------------------------------------------------------ */
 
 /* With the lock held. */
 static void look(struct slot *slot)
@@ -47,6 +85,10 @@ static void look(struct slot *slot)
     slot->seen = now;
     sampler.seen += since;
     report_look(slot->cpu, since);
+    if (flame_on() && now - slot->asked >= INTERVAL_NS / 2 && is_running(slot->tid)) {
+        flame_ask(slot->cpu, slot->tid, now - slot->asked);
+        slot->asked = now;
+    }
 }
 
 static void look_at_all(void)
@@ -59,6 +101,8 @@ static void look_at_all(void)
 static void *run(void *unused)
 {
     struct timespec interval = {.tv_nsec = INTERVAL_NS};
+    if (flame_on())
+        open_tasks();
     for (;;) { /* also when it has stopped: its clock is read then */
         clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL);
         pthread_mutex_lock(&sampler.lock);
@@ -111,6 +155,8 @@ void sampler_thread_begin(struct cpu *cpu)
     if (slot) {
         pthread_getcpuclockid(pthread_self(), &slot->clock);
         slot->seen = first ? sampler.start : 0; /* its start counts, too */
+        slot->asked = slot->seen;
+        slot->tid = (int)syscall(SYS_gettid);
         slot->cpu = cpu;
     }
     pthread_mutex_unlock(&sampler.lock);
@@ -132,16 +178,25 @@ void sampler_thread_end(struct cpu *cpu)
 
 void sampler_forked(struct cpu *cpu)
 {
+    pthread_mutex_init(&sampler.lock, NULL); /* the sampler may have held it */
     if (!wanted())
         return;
-    pthread_mutex_init(&sampler.lock, NULL); /* the sampler may have held it */
     memset(sampler.slots, 0, sampler.slot_count * sizeof *sampler.slots);
     sampler.slot_count = 1;
     sampler.start = sampler.seen = 0;
     pthread_getcpuclockid(pthread_self(), &sampler.slots[0].clock);
+    sampler.slots[0].tid = (int)syscall(SYS_gettid);
     sampler.slots[0].cpu = cpu;
     start();
 }
+
+void sampler_hold(void)
+{
+    pthread_mutex_lock(&sampler.lock);
+    syscall(SYS_gettid); /* a signal that waits comes when this returns */
+}
+
+void sampler_release(void) { pthread_mutex_unlock(&sampler.lock); }
 
 void sampler_stop(void)
 {

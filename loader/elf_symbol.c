@@ -46,6 +46,7 @@ static void search(Elf *elf, Elf_Scn *section, uint64_t address, struct elf_symb
         if (!names_code(symbol, name))
             continue;
         best->offset = offset;
+        best->size = symbol->st_size;
         snprintf(best->name, sizeof best->name, "%s", name);
     }
 }

@@ -8,6 +8,7 @@
 #include <xemu/crash.h>
 #include <xemu/ending.h>
 #include <xemu/fault.h>
+#include <xemu/flame.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/sys.h>
@@ -80,6 +81,11 @@ static void end_abort(const siginfo_t *info, const ucontext_t *uc)
 
 static void on_sync(int signo, siginfo_t *info, void *ucontext)
 {
+    if (flame_asked(signo, info)) {
+        flame_sample(ucontext);
+        host_call_repeat(ucontext);
+        return;
+    }
     if (signo == SIGSEGV)
         end_abort(info, ucontext);
     if (signo == SIGTRAP && tracee_untraced_stop(ucontext))

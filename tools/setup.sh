@@ -34,6 +34,7 @@ uidmap                     containers     newuidmap: several users for run-root 
 docker.io                  containers     docker
 docker-compose             containers     docker compose
 jq                         test           JSON that xemu writes is JSON
+libxml2-utils              test           xmllint: XML that xemu writes is XML
 cpio                       lab            makes the file system of virtual machines
 qemu-system-x86            lab            a virtual machine, by KVM and emulated
 qemu-system-arm            lab            an emulated ARM64 machine

@@ -19,6 +19,9 @@ void jit_free(struct cpu *cpu);
  * the instruction is done by its functions. */
 bool jit_recover(struct cpu *cpu, int signo, void *ucontext, bool repeat);
 
+/* For a handler that has interrupted the thread anywhere: the guest's pc, of the instruction's block at least. */
+uint64_t jit_sampled_pc(const struct cpu *cpu, const void *ucontext);
+
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
 

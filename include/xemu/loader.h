@@ -47,6 +47,7 @@ const char *sysroot_path(const char *path, char *buffer);
 struct elf_symbol {
     char name[256];
     uint64_t offset;
+    uint64_t size; /* of the function, bytes; 0: the file doesn't tell */
 };
 bool elf_find_symbol(const char *path, uint64_t offset, struct elf_symbol *found);
 

@@ -26,6 +26,7 @@ struct options {
     bool counts_calls;        /* --stats=calls */
     bool report_counts;       /* --report=counts */
     const char *explain;      /* --explain; null: nothing */
+    const char *flame;        /* --flame, absolute; null: none */
     int started;              /* the process that xemu was started as */
     enum perf_output perf;    /* --perf */
     const char *cpu;          /* --cpu */

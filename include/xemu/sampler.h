@@ -1,5 +1,5 @@
-/* A thread of xemu's own that looks a thousand times a second at what each guest thread does: for --report.
- */
+/* A thread of xemu's own that looks a thousand times a second at what each guest thread does: for --report
+ * and --flame. */
 #ifndef XEMU_SAMPLER_H
 #define XEMU_SAMPLER_H
 
@@ -12,6 +12,11 @@ void sampler_thread_end(struct cpu *cpu);
 
 /* In a forked child that has this cpu only. */
 void sampler_forked(struct cpu *cpu);
+
+/* Around execve: no thread is asked for a sample, which the new program would get; and before that no
+ * question is left unanswered by the calling thread. */
+void sampler_hold(void);
+void sampler_release(void);
 
 /* Takes a last look at all threads; there is none after it. */
 void sampler_stop(void);

@@ -1,5 +1,5 @@
-/* Functions with known numbers of calls, and known shares of the CPU time, for --explain and
- * --report: see tests/cli. The first argument chooses the way it goes; without one each function runs a
+/* Functions with known numbers of calls, and known shares of the CPU time, for --explain, --flame
+ * and --report: see tests/cli. The first argument chooses the way it goes; without one each function runs a
  * little. */
 #include <pthread.h>
 #include <signal.h>
@@ -53,9 +53,11 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* The compiler must not find out that it always gives the same. */
 APART unsigned long spin(unsigned long n)
 {
     unsigned long x = n;
+    __asm__ volatile("" : "+r"(x));
     for (unsigned long i = 0; i < n; i++)
         x = x * 6364136223846793005u + 1442695040888963407u;
     return x;
