@@ -44,7 +44,7 @@ static const char style[] =
     ".button { cursor: pointer; fill: #0645ad } .f { cursor: pointer } .f:hover rect { stroke: #000 }\n"
     ".found rect { fill: #b040d0 } .found text { fill: #fff }";
 
-/* Click: the function fills the width, those above it in its proportions. data-x and data-w are parts of the
+/* Click: the function fills the width, those below it in its proportions. data-x and data-w are parts of the
  * whole. */
 static const char script[] =
     "const left = 10, width = 1180, frames = [...document.querySelectorAll('.f')];\n"
@@ -141,7 +141,7 @@ static int by_time(const void *a, const void *b)
     return x->ns != y->ns ? (x->ns < y->ns) - (x->ns > y->ns) : strcmp(x->name, y->name);
 }
 
-/* A function, and above it those that it called, the longest first. */
+/* A function, and below it those that it called, the longest first. */
 static void write_nodes(FILE *out, const struct flame_tree *tree, unsigned node, double x, unsigned y)
 {
     double whole = (double)tree->nodes[0].ns;
@@ -159,7 +159,7 @@ static void write_nodes(FILE *out, const struct flame_tree *tree, unsigned node,
         children[count++] = &tree->nodes[child];
     qsort(children, count, sizeof *children, by_time);
     for (size_t i = 0; i < count; i++) {
-        write_nodes(out, tree, (unsigned)(children[i] - tree->nodes), x, y - ROW);
+        write_nodes(out, tree, (unsigned)(children[i] - tree->nodes), x, y + ROW);
         x += (double)children[i]->ns / whole;
     }
     free(children);
@@ -176,14 +176,13 @@ void flame_write_svg(FILE *out, const struct flame_tree *tree)
         WIDTH, height, WIDTH, height, style, MARGIN);
     write_escaped(out, tree->nodes[0].name, 80);
     fprintf(out,
-            "</text>\n<text class=\"plain\" x=\"%d\" y=\"44\">%.1f ms of CPU time, %lu samples%s. Who called "
-            "is below; "
-            "the width is the time.</text>\n<text id=\"say\" class=\"plain\" x=\"%d\" y=\"44\"></text>\n"
+            "</text>\n<text class=\"plain\" x=\"%d\" y=\"44\">%.1f ms of CPU time, %lu samples%s. Below a "
+            "function is what it called; the width is the time.</text>\n<text id=\"say\" class=\"plain\" x=\"%d\" y=\"44\"></text>\n"
             "<text id=\"whole\" class=\"plain button\" x=\"%d\" y=\"24\">Whole</text>\n"
             "<text id=\"search\" class=\"plain button\" x=\"%d\" y=\"24\">Search</text>\n",
             MARGIN, (double)tree->nodes[0].ns / 1e6, tree->samples, tree->lost ? ", others had no room" : "",
             750, WIDTH - 130, WIDTH - 70);
     if (tree->nodes[0].ns)
-        write_nodes(out, tree, 0, 0, height - MARGIN - ROW);
+        write_nodes(out, tree, 0, 0, HEAD);
     fprintf(out, "<script><![CDATA[\n%s]]></script>\n</svg>\n", script);
 }

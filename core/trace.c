@@ -58,7 +58,7 @@ size_t disassemble_host(const uint8_t *code, size_t size, uint64_t at, char *tex
     }
     const cs_insn *insn = found;
     size_t length = insn->size;
-    snprintf(text, room, "%s %s", insn->mnemonic, insn->op_str);
+    snprintf(text, room, "%s%s%s", insn->mnemonic, insn->op_str[0] ? " " : "", insn->op_str);
     capstone->free(found, 1);
     return length;
 }

@@ -24,8 +24,8 @@ static double metric_of(const struct run *run, const char *name)
 
 enum { COLD_ROUND = 0 };
 
-/* Of the rounds after the first, or of the first alone; [r] is of the rth of them, NAN where there is none; malloc'd.
- * metric: its name, or null for the time by a clock. */
+/* Of the rounds after the first, or of the first alone; [r] is of the rth of them, NAN where there is none;
+ * malloc'd. metric: its name, or null for the time by a clock. */
 static struct samples collect(const struct lab *lab, int level, int program, int size, enum clock clock,
                               const char *metric, bool cold)
 {
@@ -89,8 +89,8 @@ static const char *why_failed(const struct lab *lab, const struct run *run)
                : run->status == -2 ? asprintf(&why, "failed: %s", run->why)
                : run->status > 128 ? asprintf(&why, "failed: killed by signal %d%s%s", run->status - 128,
                                               run->why[0] ? ": " : "", run->why)
-                                   : asprintf(&why, "failed with status %d%s%s", run->status, run->why[0] ? ": " : "",
-                                              run->why);
+                                   : asprintf(&why, "failed with status %d%s%s", run->status,
+                                              run->why[0] ? ": " : "", run->why);
     return done < 0 ? "failed" : why;
 }
 
@@ -128,7 +128,8 @@ static const char *reason(const struct lab *lab, int level, int program)
 
 static uint64_t seed_of(const struct lab *lab, const struct entry *entry)
 {
-    return lab->seed + (uint64_t)entry->level * 1000003 + (uint64_t)entry->program * 10007 + (uint64_t)entry->metric;
+    return lab->seed + (uint64_t)entry->level * 1000003 + (uint64_t)entry->program * 10007 +
+           (uint64_t)entry->metric;
 }
 
 /* Medians: level large, level small, native large, native small. */
@@ -149,7 +150,8 @@ static void fill_ratios(const struct lab *lab, struct entry *entry, struct sampl
     struct samples native = collect(lab, NATIVE, entry->program, large, other, metric, false);
     entry->ratio[WARM] = stats_ratio(own, native, seed);
     if (sized && !metric) {
-        struct samples own_small = collect(lab, entry->level, entry->program, small, level->clock, NULL, false);
+        struct samples own_small =
+            collect(lab, entry->level, entry->program, small, level->clock, NULL, false);
         struct samples native_small = collect(lab, NATIVE, entry->program, small, other, NULL, false);
         const struct samples groups[4] = {own, own_small, native, native_small};
         entry->ratio[STEADY] = stats_bootstrap(groups, 4, steady, NULL, seed);
@@ -170,7 +172,8 @@ static double median_rss(const struct lab *lab, int level, int program)
     size_t n = 0;
     for (int i = 0; i < lab->run_count && n < 1024; i++)
         if (lab->runs[i].level == level && lab->runs[i].program == program && lab->runs[i].status == 0 &&
-            lab->runs[i].size == (is_lab_program(&lab->programs[program]) ? lab->levels[level].sizes[1] : 100))
+            lab->runs[i].size ==
+                (is_lab_program(&lab->programs[program]) ? lab->levels[level].sizes[1] : 100))
             values[n++] = (double)lab->runs[i].rss;
     return stats_median((struct samples){values, n});
 }
@@ -206,7 +209,8 @@ static double geometric(const double *medians, size_t groups, const void *contex
 }
 
 /* The interval: each program's logarithm spreads as its own interval says, and they are independent. */
-struct estimate mean_ratio(const struct analysis *a, int level, const char *experiment, enum state state, int *programs)
+struct estimate mean_ratio(const struct analysis *a, int level, const char *experiment, enum state state,
+                           int *programs)
 {
     const struct estimate *ratios[PROGRAMS_MAX];
     double variance = 0;
@@ -214,11 +218,13 @@ struct estimate mean_ratio(const struct analysis *a, int level, const char *expe
     for (int i = 0; i < a->count && n < PROGRAMS_MAX; i++) {
         const struct entry *entry = &a->entries[i];
         const struct program *program = &a->lab->programs[entry->program];
-        bool in = experiment ? strcmp(program->experiment, experiment) == 0 : !metric_name(a->lab, entry->program, 0);
+        bool in = experiment ? strcmp(program->experiment, experiment) == 0
+                             : !metric_name(a->lab, entry->program, 0);
         if (entry->level != level || entry->metric >= 0 || entry->missing || !in || !entry->ratio[state].n ||
             entry->ratio[state].value <= 0)
             continue;
-        double half = entry->ratio[state].low > 0 ? log(entry->ratio[state].high / entry->ratio[state].low) / 2 : 0;
+        double half =
+            entry->ratio[state].low > 0 ? log(entry->ratio[state].high / entry->ratio[state].low) / 2 : 0;
         variance += half * half;
         samples = entry->ratio[state].n < samples ? entry->ratio[state].n : samples;
         ratios[n++] = &entry->ratio[state];
@@ -262,7 +268,8 @@ struct analysis analyse(const struct lab *lab)
 const struct entry *find_entry(const struct analysis *a, int level, int program, int metric)
 {
     for (int i = 0; i < a->count; i++)
-        if (a->entries[i].level == level && a->entries[i].program == program && a->entries[i].metric == metric)
+        if (a->entries[i].level == level && a->entries[i].program == program &&
+            a->entries[i].metric == metric)
             return &a->entries[i];
     return NULL;
 }
@@ -273,8 +280,8 @@ static void print_difference(const struct lab *lab, const struct entry *one, con
 {
     const char *metric = one->metric < 0 ? "" : metric_name(lab, one->program, one->metric);
     printf("%s on %s %s: %.3f [%.3f, %.3f] and %.3f [%.3f, %.3f]\n", lab->programs[one->program].name,
-           lab->levels[one->level].name, metric, one->ratio[WARM].value, one->ratio[WARM].low, one->ratio[WARM].high,
-           other->ratio[WARM].value, other->ratio[WARM].low, other->ratio[WARM].high);
+           lab->levels[one->level].name, metric, one->ratio[WARM].value, one->ratio[WARM].low,
+           one->ratio[WARM].high, other->ratio[WARM].value, other->ratio[WARM].low, other->ratio[WARM].high);
 }
 
 int compare_results(struct lab *first, struct lab *second)
@@ -285,8 +292,10 @@ int compare_results(struct lab *first, struct lab *second)
         const struct entry *one = &a.entries[i];
         int level = find_level(second, first->levels[one->level].name);
         int program = find_program(second, first->programs[one->program].name);
-        const struct entry *other = level < 0 || program < 0 ? NULL : find_entry(&b, level, program, one->metric);
-        if (one->level == NATIVE || one->missing || !other || other->missing || !one->ratio[WARM].n || !other->ratio[WARM].n)
+        const struct entry *other =
+            level < 0 || program < 0 ? NULL : find_entry(&b, level, program, one->metric);
+        if (one->level == NATIVE || one->missing || !other || other->missing || !one->ratio[WARM].n ||
+            !other->ratio[WARM].n)
             continue;
         enum agreement agreement = stats_agree(one->ratio[WARM], other->ratio[WARM]);
         count[agreement]++;

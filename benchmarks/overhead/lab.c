@@ -14,7 +14,8 @@
 static const char usage[] =
     "usage: make lab ARGS=\"OPTION...\"       or, when it is built, benchmarks/lab OPTION...\n"
     "\n"
-    "  -o, --output DIR        where results.json, results.csv, report.html and summary.txt go (build/overhead)\n"
+    "  -o, --output DIR        where results.json, results.csv, report.html and summary.txt go "
+    "(build/overhead)\n"
     "  -q, --quick             few levels and programs, three rounds: less than five minutes\n"
     "  -n, --rounds N          how often each program runs on each level, after a warm-up (10; quick: 3)\n"
     "  -l, --levels NAME,...   levels, or groups of them; native is always there\n"
@@ -28,7 +29,8 @@ static const char usage[] =
     "      --report            write the reports of DIR anew\n"
     "      --compare OTHER     how many entries of DIR agree with those of the folder OTHER\n"
     "\n"
-    "An interrupted run (Ctrl-C) goes on where it was when it is started again. benchmarks/overhead/levels.tbl and\n"
+    "An interrupted run (Ctrl-C) goes on where it was when it is started again. "
+    "benchmarks/overhead/levels.tbl and\n"
     "programs.tbl have a row for each level and program.\n";
 
 void fail(const char *format, ...)
@@ -49,7 +51,10 @@ static struct settings {
     double budget_min;
     uint64_t seed;
     bool quick, fresh, list, report;
-} set = {.folder = "build/overhead", .cpu = -2, .seed = 1, .level_table = "benchmarks/overhead/levels.tbl",
+} set = {.folder = "build/overhead",
+         .cpu = -2,
+         .seed = 1,
+         .level_table = "benchmarks/overhead/levels.tbl",
          .program_table = "benchmarks/overhead/programs.tbl"};
 
 static long number(const char *option, const char *text, long low, long high)
@@ -63,30 +68,76 @@ static long number(const char *option, const char *text, long low, long high)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"output", 1, 0, 'o'}, {"quick", 0, 0, 'q'}, {"rounds", 1, 0, 'n'}, {"levels", 1, 0, 'l'},
-        {"programs", 1, 0, 'p'}, {"experiments", 1, 0, 'e'}, {"budget", 1, 0, 'b'}, {"seed", 1, 0, 's'},
-        {"cpu", 1, 0, 'c'}, {"fresh", 0, 0, 'f'}, {"list", 0, 0, 'L'}, {"report", 0, 0, 'R'},
-        {"compare", 1, 0, 'C'}, {"level-table", 1, 0, 'T'}, {"program-table", 1, 0, 'P'}, {"help", 0, 0, 'h'}, {0}};
+    static const struct option options[] = {{"output", 1, 0, 'o'},
+                                            {"quick", 0, 0, 'q'},
+                                            {"rounds", 1, 0, 'n'},
+                                            {"levels", 1, 0, 'l'},
+                                            {"programs", 1, 0, 'p'},
+                                            {"experiments", 1, 0, 'e'},
+                                            {"budget", 1, 0, 'b'},
+                                            {"seed", 1, 0, 's'},
+                                            {"cpu", 1, 0, 'c'},
+                                            {"fresh", 0, 0, 'f'},
+                                            {"list", 0, 0, 'L'},
+                                            {"report", 0, 0, 'R'},
+                                            {"compare", 1, 0, 'C'},
+                                            {"level-table", 1, 0, 'T'},
+                                            {"program-table", 1, 0, 'P'},
+                                            {"help", 0, 0, 'h'},
+                                            {0}};
     for (int option; (option = getopt_long(argc, argv, "o:qn:l:p:e:b:s:c:fh", options, NULL)) != -1;) {
         switch (option) {
-        case 'o': set.folder = optarg; break;
-        case 'q': set.quick = true; break;
-        case 'n': set.rounds = (int)number("--rounds", optarg, 1, 1000); break;
-        case 'l': set.levels = optarg; break;
-        case 'p': set.programs = optarg; break;
-        case 'e': set.experiments = optarg; break;
-        case 'b': set.budget_min = (double)number("--budget", optarg, 1, 100000); break;
-        case 's': set.seed = (uint64_t)number("--seed", optarg, 0, 1000000000); break;
-        case 'c': set.cpu = (int)number("--cpu", optarg, -1, 4095); break;
-        case 'f': set.fresh = true; break;
-        case 'L': set.list = true; break;
-        case 'R': set.report = true; break;
-        case 'C': set.compare = optarg; break;
-        case 'T': set.level_table = optarg; break;
-        case 'P': set.program_table = optarg; break;
-        case 'h': fputs(usage, stdout); exit(0);
-        default: fputs("lab: see --help\n", stderr); exit(2);
+        case 'o':
+            set.folder = optarg;
+            break;
+        case 'q':
+            set.quick = true;
+            break;
+        case 'n':
+            set.rounds = (int)number("--rounds", optarg, 1, 1000);
+            break;
+        case 'l':
+            set.levels = optarg;
+            break;
+        case 'p':
+            set.programs = optarg;
+            break;
+        case 'e':
+            set.experiments = optarg;
+            break;
+        case 'b':
+            set.budget_min = (double)number("--budget", optarg, 1, 100000);
+            break;
+        case 's':
+            set.seed = (uint64_t)number("--seed", optarg, 0, 1000000000);
+            break;
+        case 'c':
+            set.cpu = (int)number("--cpu", optarg, -1, 4095);
+            break;
+        case 'f':
+            set.fresh = true;
+            break;
+        case 'L':
+            set.list = true;
+            break;
+        case 'R':
+            set.report = true;
+            break;
+        case 'C':
+            set.compare = optarg;
+            break;
+        case 'T':
+            set.level_table = optarg;
+            break;
+        case 'P':
+            set.program_table = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs("lab: see --help\n", stderr);
+            exit(2);
         }
     }
     if (optind < argc)
@@ -115,8 +166,8 @@ static void list(const struct lab *lab)
         printf("  %-20s %-12s %s\n", lab->levels[i].name, lab->levels[i].group, lab->levels[i].about);
     puts("programs (experiment):");
     for (int i = 0; i < lab->program_count; i++)
-        printf("  %-20s %-12s %s%s\n", lab->programs[i].name, lab->programs[i].experiment, lab->programs[i].about,
-               lab->programs[i].in_quick ? " (quick)" : "");
+        printf("  %-20s %-12s %s%s\n", lab->programs[i].name, lab->programs[i].experiment,
+               lab->programs[i].about, lab->programs[i].in_quick ? " (quick)" : "");
 }
 
 /* --- inputs of real programs ---------------------------------------------------------------------------- */
@@ -147,7 +198,8 @@ static void write_program(FILE *out)
 {
     for (int i = 0; i < 30; i++)
         fprintf(out,
-                "int f%d(int x, int *a) { int s = 0; for (int i = 0; i < x; i++) { s += a[i] * %d; if (s & 1) s ^= x; "
+                "int f%d(int x, int *a) { int s = 0; for (int i = 0; i < x; i++) { s += a[i] * %d; if (s & "
+                "1) s ^= x; "
                 "else a[i] = s >> %d; } return s; }\n",
                 i, i + 3, i % 7 + 1);
 }
@@ -190,7 +242,8 @@ static void write_inputs(const char *tree)
     static const struct {
         const char *name;
         void (*write)(FILE *);
-    } inputs[] = {{"text", write_text}, {"program.c", write_program}, {"Job.java", write_java}, {"film", write_film}};
+    } inputs[] = {
+        {"text", write_text}, {"program.c", write_program}, {"Job.java", write_java}, {"film", write_film}};
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/lab-data", tree);
     if (mkdir(path, 0777) && errno != EEXIST) /* no tree: what needs it is missing */
@@ -203,8 +256,8 @@ static void write_inputs(const char *tree)
     }
 }
 
-/* Debian's packages of the chosen programs, for both architectures: what is there is not fetched again. Without the
- * network the programs are missing, and say so. */
+/* Debian's packages of the chosen programs, for both architectures: what is there is not fetched again.
+ * Without the network the programs are missing, and say so. */
 static void fetch_trees(const struct lab *lab)
 {
     char *packages = NULL, *command = NULL;
@@ -240,7 +293,8 @@ static void check_real_programs(struct lab *lab)
                 fail("%s has no command", program->name);
             snprintf(path, sizeof path, "build/sysroot-%s%s", arch, words[0]);
             char *why = NULL;
-            if (access(path, F_OK) && asprintf(&why, "%s is not there: tools/sysroot.sh fetches it", path) > 0)
+            if (access(path, F_OK) &&
+                asprintf(&why, "%s is not there: tools/sysroot.sh fetches it", path) > 0)
                 program->missing = why;
         }
     }
@@ -260,8 +314,10 @@ static void collect_reports(struct lab *lab)
         json_error_t error;
         if (!program->chosen || !is_lab_program(program))
             continue;
-        snprintf(command, sizeof command, "timeout 60 build/rel/xemu -D %s/logs/report --report=json build/lab/arm64/%s %d "
-                 ">/dev/null 2>&1", lab->folder, program->name, lab->quick ? 30 : 100);
+        snprintf(command, sizeof command,
+                 "timeout 60 build/rel/xemu -D %s/logs/report --report=json build/lab/arm64/%s %d "
+                 ">/dev/null 2>&1",
+                 lab->folder, program->name, lab->quick ? 30 : 100);
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/logs/report", lab->folder);
         unlink(path);

@@ -108,8 +108,8 @@ double stats_geometric_mean(struct samples values)
 
 /* --- bootstrap ---------------------------------------------------------------------------------------- */
 
-/* The median of the group's samples in `count` rounds, those that are there; room[] is for `count` numbers. Returns 0
- * where there are none. */
+/* The median of the group's samples in `count` rounds, those that are there; room[] is for `count` numbers.
+ * Returns 0 where there are none. */
 static double median_of_rounds(struct samples group, const size_t *rounds, size_t count, double *room)
 {
     size_t n = 0;
@@ -133,12 +133,12 @@ static size_t whole_rounds(const struct samples *groups, size_t count, size_t ro
     return whole;
 }
 
-/* By how much the interval of n samples is to be wider than a normal one: Student's 97.5 % quantile for n - 1 degrees of
- * freedom to the normal's, and the bootstrap's variance being that of n, not n - 1. */
+/* By how much the interval of n samples is to be wider than a normal one: Student's 97.5 % quantile for n - 1
+ * degrees of freedom to the normal's, and the bootstrap's variance being that of n, not n - 1. */
 static double widening(size_t n)
 {
     static const double student[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-                                     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093};
+                                     2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093};
     double t = n - 2 < sizeof student / sizeof *student ? student[n - 2] : 1.96 + 2.5 / (double)(n - 1);
     return t / 1.96 * sqrt((double)n / (double)(n - 1));
 }
@@ -152,8 +152,8 @@ static void widen(struct estimate *e)
     e->high = e->value * pow(fmax(e->high / e->value, 1), k);
 }
 
-struct estimate stats_bootstrap(const struct samples *groups, size_t count, stats_figure *figure, const void *context,
-                                uint64_t seed)
+struct estimate stats_bootstrap(const struct samples *groups, size_t count, stats_figure *figure,
+                                const void *context, uint64_t seed)
 {
     struct random random = random_seeded(seed);
     size_t rounds = 0, valid = 0;
