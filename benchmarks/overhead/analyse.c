@@ -208,13 +208,14 @@ static double geometric(const double *medians, size_t groups, const void *contex
     return exp(logs / (double)groups);
 }
 
-/* The interval: each program's logarithm spreads as its own interval says, and they are independent. */
+/* The interval: each program's logarithm spreads as its own percentiles say, one with a single sample as the
+ * others do on average, and they are independent. The widening is that of all samples together. */
 struct estimate mean_ratio(const struct analysis *a, int level, const char *experiment, enum state state,
                            int *programs)
 {
     const struct estimate *ratios[PROGRAMS_MAX];
     double variance = 0;
-    size_t n = 0, samples = SIZE_MAX;
+    size_t n = 0, known = 0, freedom = 0;
     for (int i = 0; i < a->count && n < PROGRAMS_MAX; i++) {
         const struct entry *entry = &a->entries[i];
         const struct program *program = &a->lab->programs[entry->program];
@@ -223,17 +224,21 @@ struct estimate mean_ratio(const struct analysis *a, int level, const char *expe
         if (entry->level != level || entry->metric >= 0 || entry->missing || !in || !entry->ratio[state].n ||
             entry->ratio[state].value <= 0)
             continue;
-        double half =
-            entry->ratio[state].low > 0 ? log(entry->ratio[state].high / entry->ratio[state].low) / 2 : 0;
-        variance += half * half;
-        samples = entry->ratio[state].n < samples ? entry->ratio[state].n : samples;
+        const struct estimate *ratio = &entry->ratio[state];
+        if (stats_has_interval(*ratio) && ratio->low > 0) {
+            variance += pow(log(ratio->high / ratio->low) / 2 / stats_widening(ratio->n), 2);
+            freedom += ratio->n - 1;
+            known++;
+        }
         ratios[n++] = &entry->ratio[state];
     }
     *programs = (int)n;
     if (!n)
         return (struct estimate){0};
-    double value = geometric(NULL, n, ratios), spread = exp(sqrt(variance) / (double)n);
-    return (struct estimate){value, value / spread, value * spread, samples};
+    double value = geometric(NULL, n, ratios), spread = 1;
+    if (known)
+        spread = exp(sqrt(variance / (double)known / (double)n) * stats_widening(freedom + 1));
+    return (struct estimate){value, value / spread, value * spread, freedom + 1};
 }
 
 struct analysis analyse(const struct lab *lab)

@@ -9,38 +9,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off */
 static const char style[] =
     ":root{--ink:#1b2430;--soft:#5b6776;--line:#d5dbe3;--blue:#1f5fa8;--paper:#fff;--warn:#a03412}"
-    "*{box-sizing:border-box}body{margin:0 "
-    "auto;padding:1rem;max-width:76rem;background:var(--paper);color:var(--ink);"
-    "font:16px/1.5 "
-    "system-ui,sans-serif}h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.2rem;font-size:1.25rem;"
-    "border-bottom:2px solid var(--line)}h3{font-size:1rem;margin:1rem 0 .2rem}p,li{max-width:48rem;"
-    "overflow-wrap:anywhere}.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,23rem)"
-    ",1fr));"
-    "gap:1rem 2rem}figure{margin:0;break-inside:avoid}figcaption{font-weight:600;font-size:.95rem}"
+    "*{box-sizing:border-box}"
+    "body{margin:0 auto;padding:1rem;max-width:76rem;background:var(--paper);color:var(--ink);font:16px/1.5 "
+    "system-ui,sans-serif}h1{font-size:1.6rem;line-height:1.2}"
+    "h2{margin-top:2.2rem;font-size:1.25rem;border-bottom:2px solid var(--line)}"
+    "h3{font-size:1rem;margin:1rem 0 .2rem}p,li{max-width:48rem;overflow-wrap:anywhere}"
+    ".plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,23rem),1fr));gap:1rem 2rem}"
+    "figure{margin:0;break-inside:avoid}figcaption{font-weight:600;font-size:.95rem}"
     "svg{width:100%;max-width:40rem;height:auto;display:block;font-family:inherit}"
-    "svg "
-    "text{fill:var(--ink);font-size:10.5px}.label{text-anchor:end}.value{text-anchor:end;font-variant-"
-    "numeric:"
-    "tabular-nums}svg .tick,svg .note{fill:var(--soft);font-size:9.5px}.tick{text-anchor:middle}svg "
-    ".key{font-size:9.5px}"
+    "svg text{fill:var(--ink);font-size:10.5px}.label{text-anchor:end}"
+    ".value{text-anchor:end;font-variant-numeric:tabular-nums}"
+    "svg .tick,svg .note{fill:var(--soft);font-size:9.5px}.tick{text-anchor:middle}svg .key{font-size:9.5px}"
     ".grid{stroke:var(--line);stroke-width:.7}.native{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 2}"
     ".point{fill:var(--blue)}.interval{stroke:var(--blue);stroke-width:2.2}"
-    ".outlier{fill:none;stroke:var(--warn);stroke-width:.8}"
-    ".part0{fill:#1f5fa8}.part1{fill:#e0a030}.part2{fill:#8a4fa0}.part3{fill:#3a9b6e}.part4{fill:#c8483a}."
-    "part5{fill:"
-    "#58a9d6}.part6{fill:#8b8f96}.part7{fill:#d889b5}.part8{fill:#6b5b3a}.part9{fill:#b5c24d}"
+    ".outlier{fill:none;stroke:var(--warn);stroke-width:.8}.part0{fill:#1f5fa8}.part1{fill:#e0a030}"
+    ".part2{fill:#8a4fa0}.part3{fill:#3a9b6e}.part4{fill:#c8483a}.part5{fill:#58a9d6}.part6{fill:#8b8f96}"
+    ".part7{fill:#d889b5}.part8{fill:#6b5b3a}.part9{fill:#b5c24d}"
     "table{border-collapse:collapse;font-size:.85rem;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{text-align:right;padding:.15rem .4rem;border-bottom:1px solid var(--line);vertical-align:top}"
-    "th:first-child,td:first-child{text-align:left}td.text,th.text{text-align:left;overflow-wrap:anywhere}"
+    "th:first-child,td:first-child{text-align:left}td.text,th.text{text-align:left}"
+    ".missing{overflow-wrap:anywhere}.interval-text{white-space:nowrap;display:inline-block}"
     "thead{display:table-header-group}tr{break-inside:avoid}.tables{columns:2 24rem;column-gap:2rem}"
-    ".about td{padding-bottom:.5rem}.tables "
-    "section{break-inside:avoid-column}.missing{color:var(--warn)}.soft{color:var(--soft)}"
+    ".about td{padding-bottom:.5rem}.tables section{break-inside:avoid-column}.missing{color:var(--warn)}"
+    ".soft{color:var(--soft)}"
     "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.78rem}th,td{padding:.15rem "
     ".2rem}}"
-    "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr "
-    "1fr}a{color:inherit}}";
+    "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr 1fr}a{"
+    "color:inherit}}";
+/* clang-format on */
 
 static const struct lab *lab;
 static const struct analysis *analysis;
@@ -62,11 +61,11 @@ static void ratio_cell(struct estimate e)
         fputs(" <span class=soft>(1)</span></td>", out);
         return;
     }
-    fputs(" <span class=soft>[", out);
+    fputs(" <span class=\"soft interval-text\">[", out);
     digits(e.low);
     fputs(", ", out);
     digits(e.high);
-    fprintf(out, "]</span>%s</td>", stats_includes(e, 1) ? " =" : "");
+    fprintf(out, "]%s</span></td>", stats_includes(e, 1) ? " =" : "");
 }
 
 static void time_cell(double ns)
@@ -340,18 +339,17 @@ static void parts_section(void)
     open_figure("Parts of the CPU time");
     svg_stacks(out, "parts of the CPU time", stacks, n, names, parts);
     close_figure();
-    fputs("<table><thead><tr><th>program<th>guest instructions run<th>host per guest instruction<th>KiB of "
-          "code<th>MiB "
-          "resident</thead><tbody>\n",
+    fputs("<table><thead><tr><th>program<th>guest instructions run<th>host instructions for each"
+          "<th>KiB of code<th>MiB resident</thead><tbody>\n",
           out);
     json_object_foreach(lab->reports, program, report)
     {
         json_t *counts = json_object_get(report, "counts");
         fputs("<tr><td>", out);
         text(program);
-        double guest = json_number_value(json_object_get(counts, "guest_instructions_run"));
+        double guest = json_number_value(json_object_get(counts, "guest_instructions"));
         fprintf(out, guest > 0 ? "<td>%.3g" : "<td>–", guest);
-        double expansion = json_number_value(json_object_get(counts, "expansion"));
+        double expansion = json_number_value(json_object_get(counts, "instruction_expansion"));
         fprintf(out, expansion > 0 ? "<td>%.2f" : "<td>–", expansion);
         fprintf(out, "<td>%.0f<td>%.1f\n",
                 json_number_value(json_object_get(counts, "cache_bytes_used")) / 1024,
@@ -409,7 +407,8 @@ static void explanation(void)
     fputs("<h2>How to read this</h2><ul>"
           "<li>A figure is the median of the rounds, a line or a pair of brackets its 95 % confidence "
           "interval, from "
-          "1000 bootstrap samples. Points without a visible line have a narrow interval.</li>"
+          "1000 bootstrap samples. Points without a visible line have a narrow interval; (1): a single "
+          "sample, which has none.</li>"
           "<li>“times of native” compares with the same source, compiled by the same compiler for this "
           "machine and run "
           "on it as it is. “=”: the interval holds 1, the level is not distinguishable from native.</li>"

@@ -133,9 +133,9 @@ static size_t whole_rounds(const struct samples *groups, size_t count, size_t ro
     return whole;
 }
 
-/* By how much the interval of n samples is to be wider than a normal one: Student's 97.5 % quantile for n - 1
- * degrees of freedom to the normal's, and the bootstrap's variance being that of n, not n - 1. */
-static double widening(size_t n)
+/* Student's 97.5 % quantile for n - 1 degrees of freedom to the normal's, and the bootstrap's variance being that of n, not
+ * n - 1. */
+double stats_widening(size_t n)
 {
     static const double student[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
                                      2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093};
@@ -145,7 +145,7 @@ static double widening(size_t n)
 
 static void widen(struct estimate *e)
 {
-    double k = widening(e->n);
+    double k = stats_widening(e->n);
     if (e->value <= 0 || e->low <= 0)
         return;
     e->low = e->value * pow(fmin(e->low / e->value, 1), k);

@@ -56,6 +56,9 @@ typedef double stats_figure(const double *medians, size_t groups, const void *co
 struct estimate stats_bootstrap(const struct samples *groups, size_t count, stats_figure *figure,
                                 const void *context, uint64_t seed);
 
+/* By how much the interval of n samples, two or more, is wider than the percentiles that the bootstrap gives. */
+double stats_widening(size_t n);
+
 /* The median's own interval; the ratio of two medians', of the same rounds. */
 struct estimate stats_median_interval(struct samples samples, uint64_t seed);
 struct estimate stats_ratio(struct samples upper, struct samples lower, uint64_t seed);
