@@ -297,6 +297,13 @@ void emit_shift_by(struct emit *e, enum x86_shift shift, unsigned w, unsigned ds
     modrm(e, 3, dst, src);
 }
 
+void emit_mulx(struct emit *e, unsigned high, unsigned low, unsigned rm)
+{
+    vex_prefix(e, 2, 3, true, high, low, 0, rm);
+    byte(e, 0xf6);
+    modrm(e, 3, high, rm);
+}
+
 void emit_rorx(struct emit *e, unsigned w, unsigned dst, unsigned src, unsigned count)
 {
     vex_prefix(e, 3, 3, w == 64, dst, VEX_NONE, 0, src);

@@ -85,6 +85,8 @@ void emit_locked(struct emit *e, enum x86_op op, unsigned w, unsigned reg, struc
 /* BMI2: SHLX, SHRX, SARX of src by the low bits of `count`; RORX by an immediate; BMI: ANDN, ~not & src. */
 void emit_shift_by(struct emit *e, enum x86_shift shift, unsigned w, unsigned dst, unsigned src, unsigned count);
 void emit_rorx(struct emit *e, unsigned w, unsigned dst, unsigned src, unsigned count);
+/* RDX * rm; leaves EFLAGS alone. */
+void emit_mulx(struct emit *e, unsigned high, unsigned low, unsigned rm);
 void emit_andn(struct emit *e, unsigned w, unsigned dst, unsigned not, unsigned src);
 void emit_imul_imm(struct emit *e, unsigned w, unsigned dst, unsigned src, int32_t imm);
 void emit_cqo(struct emit *e, unsigned w); /* CDQ, CQO */

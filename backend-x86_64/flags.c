@@ -207,26 +207,74 @@ unsigned packed_flags(struct lower *l, unsigned v)
 
 /* --- operations --------------------------------------------------------------------------------------- */
 
+static void emit_cmc(struct lower *l)
+{
+    emit_bytes(&l->e, 1, 0xf5);
+    l->e.flags_written++;
+}
+
 /* EFLAGS into RAX, as the value of the operation. RAX is taken. */
 static void capture(struct lower *l, bool invert_carry)
 {
-    if (invert_carry) {
-        emit_bytes(&l->e, 1, 0xf5); /* cmc */
-        l->e.flags_written++;
-    }
+    if (invert_carry)
+        emit_cmc(l);
     emit_bytes(&l->e, 1, 0x9f); /* lahf */
     emit_setcc(&l->e, CC_O, RAX);
     bind_value(l, l->now, RAX);
 }
 
+/* The operation that computes the result of flags v, right after it, or NONE. */
+static int twin_of(const struct lower *l, unsigned v)
+{
+    const struct ir_insn *flags = insn_at(l, v);
+    enum ir_op wanted = flags->op == IR_nzcv_sub ? IR_sub : IR_add;
+    for (unsigned t = v + 1; t < v + 4 && t < l->block->count; t++) {
+        const struct ir_insn *insn = insn_at(l, t);
+        if (insn->op == wanted && insn->w == flags->w && insn->arg[0] == flags->arg[0] && insn->arg[1] == flags->arg[1])
+            return l->w[t].uses && !l->w[t].folded ? (int)t : NONE;
+    }
+    return NONE;
+}
+
+/* What becomes of the flags of operation `now`, which are in EFLAGS; carry is the condition that ARM's carry is. */
+static void keep_flags(struct lower *l, enum x86_cc carry)
+{
+    if (l->w[l->now].capture == CAPTURE_CARRY) {
+        unsigned reg = take_temp(l);
+        emit_setcc(&l->e, carry, reg);
+        bind_value(l, l->now, reg);
+    } else if (l->w[l->now].capture == CAPTURE_FLAGS) {
+        take_fixed(l, RAX);
+        capture(l, carry == CC_AE);
+    }
+}
+
+/* Sets EFLAGS by the sum itself where it is needed, too. */
+static void emit_sum(struct lower *l, const struct ir_insn *insn, unsigned twin)
+{
+    unsigned reg = take_temp(l);
+    load_into(l, reg, insn->arg[0]);
+    emit_with(l, X86_ADD, insn->w, reg, insn->arg[1]);
+    bind_value(l, twin, reg);
+    l->w[twin].done = true;
+    l->flags_of = l->now;
+    l->flags_at = l->e.flags_written;
+}
+
 static void lower_nzcv(struct lower *l, const struct ir_insn *insn)
 {
+    int twin = insn->op == IR_nzcv_add ? twin_of(l, l->now) : NONE;
+    bool all = l->w[l->now].capture == CAPTURE_FLAGS;
     use(l, insn->arg[0]);
     if (ir_ops[insn->op].args > 1 && !is_small_const(l, insn->arg[1], insn->w))
         use(l, insn->arg[1]);
-    take_fixed(l, RAX);
-    emit_origin(l, l->now);
-    capture(l, insn->op == IR_nzcv_sub);
+    if (all)
+        l->busy |= 1u << RAX;
+    if (twin != NONE)
+        emit_sum(l, insn, (unsigned)twin);
+    else
+        emit_origin(l, l->now);
+    keep_flags(l, insn->op == IR_nzcv_sub ? CC_AE : CC_B);
     if (insn->op == IR_nzcv_add) { /* CF is ARM's carry */
         l->flags_of = l->now;
         l->flags_at = l->e.flags_written;
@@ -237,22 +285,26 @@ static void lower_nzcv(struct lower *l, const struct ir_insn *insn)
 static void emit_carry(struct lower *l, unsigned c)
 {
     unsigned flags = insn_at(l, c)->arg[0];
-    enum ir_op op = insn_at(l, flags)->op;
-    bool there = (op == IR_nzcv_add || op == IR_nzcv_adc) && l->flags_of == flags && l->flags_at == l->e.flags_written;
-    if (!l->w[c].folded)
+    if (!l->w[c].folded) {
         emit_bt_imm(&l->e, 32, use(l, c), 0);
-    else if (!there)
-        emit_bt_imm(&l->e, 32, use(l, flags), 8);
+    } else if (l->flags_of == flags && l->flags_at == l->e.flags_written) {
+        if (insn_at(l, flags)->op == IR_nzcv_sub)
+            emit_cmc(l);
+    } else if (l->w[flags].via != NONE || l->w[flags].capture == CAPTURE_NONE) {
+        l->failed = true; /* analyse_flags() promised otherwise */
+    } else {
+        emit_bt_imm(&l->e, 32, use(l, flags), l->w[flags].capture == CAPTURE_CARRY ? 0 : 8);
+    }
 }
 
-/* The sum of the same operands that is computed behind the flags: both are one ADC. */
-static int sum_behind(const struct lower *l)
+/* The sum of the same operands that is computed behind flags v: both are one ADC. */
+static int sum_behind(const struct lower *l, unsigned v)
 {
-    const struct ir_insn *insn = insn_at(l, l->now);
-    for (unsigned v = l->now + 1; v < l->now + 3 && v < l->block->count; v++) {
-        const struct ir_insn *sum = insn_at(l, v);
-        if (sum->op == IR_adc && sum->w == insn->w && !memcmp(sum->arg, insn->arg, sizeof sum->arg) && l->w[v].uses)
-            return (int)v;
+    const struct ir_insn *insn = insn_at(l, v);
+    for (unsigned s = v + 1; s < v + 3 && s < l->block->count; s++) {
+        const struct ir_insn *sum = insn_at(l, s);
+        if (sum->op == IR_adc && sum->w == insn->w && !memcmp(sum->arg, insn->arg, sizeof sum->arg) && l->w[s].uses)
+            return (int)s;
     }
     return NONE;
 }
@@ -260,37 +312,57 @@ static int sum_behind(const struct lower *l)
 static void lower_adc(struct lower *l, const struct ir_insn *insn)
 {
     bool flags = insn->op == IR_nzcv_adc;
-    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]);
+    unsigned a = use(l, insn->arg[0]);
+    if (!is_small_const(l, insn->arg[1], insn->w))
+        use(l, insn->arg[1]);
     if (!l->w[insn->arg[2]].folded)
         use(l, insn->arg[2]);
-    if (!flags) {
-        unsigned reg = result_reg_apart(l);
-        emit_rr(&l->e, X86_MOV, 64, reg, a);
-        emit_carry(l, insn->arg[2]);
-        emit_rr(&l->e, X86_ADC, insn->w, reg, b);
-        return;
-    }
-    l->busy |= 1u << RAX; /* the flags' */
-    unsigned reg = take_temp(l);
+    if (flags && l->w[l->now].capture == CAPTURE_FLAGS)
+        l->busy |= 1u << RAX; /* the flags' */
+    unsigned reg = flags ? take_temp(l) : result_reg_apart(l);
     emit_rr(&l->e, X86_MOV, 64, reg, a);
     emit_carry(l, insn->arg[2]);
-    emit_rr(&l->e, X86_ADC, insn->w, reg, b);
-    take_fixed(l, RAX);
-    capture(l, false);
+    emit_with(l, X86_ADC, insn->w, reg, insn->arg[1]);
+    if (!flags)
+        return;
+    keep_flags(l, CC_B);
     l->flags_of = l->now;
     l->flags_at = l->e.flags_written;
-    int sum = sum_behind(l);
+    int sum = sum_behind(l, l->now);
     if (sum != NONE) {
         bind_value(l, (unsigned)sum, reg);
         l->w[sum].done = true;
     }
 }
 
+bool is_late(const struct lower *l, unsigned v)
+{
+    return insn_at(l, v)->op == IR_put_nzcv && insn_at(l, v)->imm && l->w[insn_at(l, v)->arg[0]].folded;
+}
+
+void emit_put_flags(struct lower *l, bool invert)
+{
+    if (invert)
+        emit_cmc(l);
+    emit_bytes(&l->e, 1, 0x9f); /* lahf */
+    emit_setcc(&l->e, CC_O, RAX);
+    emit_rm(&l->e, X86_STORE, 32, RAX, CPU_FIELD(flags));
+}
+
 static void lower_put_nzcv(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0];
+    if (is_late(l, l->now)) {
+        l->late_put = (int)l->now;
+        return;
+    }
     unsigned reg = l->w[v].packed ? use(l, v) : packed_flags(l, v);
+    leave_flags(l);
     emit_rm(&l->e, X86_STORE, 32, reg, CPU_FIELD(flags));
+    if (l->w[v].packed && l->w[v].slot == NONE) {
+        l->w[v].slot = FLAGS_SLOT;
+        l->put_flags = (int)v;
+    }
 }
 
 static void lower_truth(struct lower *l)
@@ -360,29 +432,32 @@ static bool is_neutral(const struct lower *l, unsigned v)
     case IR_sext8:
     case IR_sext16:
     case IR_sext32:
+    case IR_not:
         return true;
+    case IR_umulh:
+        return host.bmi2 && insn->w == 64;
     case IR_put_x:
         return !l->w[insn->arg[0]].packed;
+    case IR_put_nzcv:
+        return is_late(l, v);
     default:
         return l->w[v].folded || (!l->w[v].uses && ir_ops[insn->op].flags & IR_PURE);
     }
 }
 
-/* The operation that computes the result of flags v, right after it, or NONE. */
-static int twin_of(const struct lower *l, unsigned v)
+/* The same, and sums, which LEA does then. */
+static bool lets_pass(struct lower *l, unsigned v)
 {
-    const struct ir_insn *flags = insn_at(l, v);
-    enum ir_op wanted = flags->op == IR_nzcv_sub ? IR_sub : IR_add;
-    for (unsigned t = v + 1; t < v + 4 && t < l->block->count; t++) {
-        const struct ir_insn *insn = insn_at(l, t);
-        if (insn->op == wanted && insn->w == flags->w && insn->arg[0] == flags->arg[0] && insn->arg[1] == flags->arg[1])
-            return l->w[t].uses && !l->w[t].folded ? (int)t : NONE;
-    }
-    return NONE;
+    const struct ir_insn *insn = insn_at(l, v);
+    unsigned b = insn->arg[1];
+    bool difference = insn->op == IR_sub && is_small_const(l, b, insn->w) && (int32_t)const_of(l, b) != INT32_MIN;
+    if (is_neutral(l, v))
+        return true;
+    l->w[v].by_lea = insn->op == IR_add || difference;
+    return l->w[v].by_lea;
 }
 
-/* Whether operation `user` reads flags v in a condition. */
-static bool reads_condition(const struct lower *l, unsigned user, unsigned v)
+bool reads_condition(const struct lower *l, unsigned user, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, user);
     unsigned condition = insn->arg[insn->op == IR_select ? 2 : 0];
@@ -395,36 +470,75 @@ static bool reads_condition(const struct lower *l, unsigned user, unsigned v)
 
 /* Flags of a subtraction or addition whose result is computed, too, and all of whose users come while EFLAGS still are
  * that one's: their operands need not live until then. */
+static void analyse_conditions(struct lower *l, unsigned v)
+{
+    int twin = twin_of(l, v);
+    unsigned found = 0, conditions = 0, wanted = 0;
+    if (twin == NONE)
+        return;
+    for (unsigned c = v + 1; c < l->block->count; c++) { /* other uses fail the count */
+        bool folded = (insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses) || is_late(l, c);
+        conditions += folded && insn_at(l, c)->arg[0] == v;
+    }
+    if (conditions != l->w[v].uses)
+        return;
+    for (unsigned c = v + 1; c < l->block->count; c++)
+        if (insn_at(l, c)->op == IR_cond && insn_at(l, c)->arg[0] == v)
+            wanted += l->w[c].uses;
+    for (unsigned user = (unsigned)twin + 1; user < l->block->count; user++) {
+        if (reads_condition(l, user, v)) { /* a branch writes no flags on its way through */
+            found++;
+            continue;
+        }
+        if (!lets_pass(l, user))
+            break;
+    }
+    if (found == wanted)
+        l->w[v].via = (int16_t)twin;
+}
+
+static bool reads_carry(const struct lower *l, unsigned user, unsigned v)
+{
+    const struct ir_insn *insn = insn_at(l, user);
+    return (insn->op == IR_adc || insn->op == IR_nzcv_adc) && insn_at(l, insn->arg[2])->op == IR_carry &&
+           insn_at(l, insn->arg[2])->arg[0] == v;
+}
+
+/* Flags of which nothing but the carry is read; and whether they are left in EFLAGS for that. */
+static void analyse_carry(struct lower *l, unsigned v)
+{
+    unsigned carries = 0, readers = 0, reader = 0;
+    int sum = insn_at(l, v)->op == IR_nzcv_adc ? sum_behind(l, v) : twin_of(l, v);
+    for (unsigned user = v + 1; user < l->block->count; user++) {
+        if (insn_at(l, user)->op == IR_carry && insn_at(l, user)->arg[0] == v && l->w[user].folded)
+            carries += l->w[user].uses != 0;
+        if (!reads_carry(l, user, v) || (readers && sum_behind(l, reader) == (int)user))
+            continue;
+        reader = user;
+        readers++;
+    }
+    if (carries != l->w[v].uses)
+        return;
+    l->w[v].capture = CAPTURE_CARRY;
+    unsigned between = sum == NONE || insn_at(l, v)->op == IR_nzcv_adc ? v + 1 : (unsigned)sum + 1;
+    while (between < reader && ((int)between == sum || lets_pass(l, between)))
+        between++;
+    if (readers != 1 || between != reader)
+        return;
+    l->w[v].capture = CAPTURE_NONE;
+    if (insn_at(l, v)->op != IR_nzcv_adc)
+        l->w[v].via = (int16_t)sum;
+}
+
 void analyse_flags(struct lower *l)
 {
     for (unsigned v = 0; v < l->block->count; v++) {
-        const struct ir_insn *insn = insn_at(l, v);
-        if ((insn->op != IR_nzcv_sub && insn->op != IR_nzcv_add) || !l->w[v].uses)
+        enum ir_op op = (enum ir_op)insn_at(l, v)->op;
+        if (!l->w[v].uses)
             continue;
-        int twin = twin_of(l, v);
-        unsigned found = 0, conditions = 0;
-        if (twin == NONE)
-            continue;
-        for (unsigned c = v + 1; c < l->block->count; c++) /* uses other than by folded conditions fail the count */
-            if (insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses && insn_at(l, c)->arg[0] == v)
-                conditions++;
-        if (conditions != l->w[v].uses)
-            continue;
-        unsigned wanted = 0;
-        for (unsigned c = v + 1; c < l->block->count; c++)
-            if (insn_at(l, c)->op == IR_cond && insn_at(l, c)->arg[0] == v)
-                wanted += l->w[c].uses;
-        for (unsigned user = (unsigned)twin + 1; user < l->block->count; user++) {
-            if (reads_condition(l, user, v)) {
-                found++;
-                if (insn_at(l, user)->op == IR_branch_if)
-                    continue; /* a branch writes no flags on its way through */
-                continue;
-            }
-            if (!is_neutral(l, user))
-                break;
-        }
-        if (found == wanted)
-            l->w[v].via = (int16_t)twin;
+        if (op == IR_nzcv_sub || op == IR_nzcv_add)
+            analyse_conditions(l, v);
+        if ((op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_adc) && l->w[v].via == NONE)
+            analyse_carry(l, v);
     }
 }

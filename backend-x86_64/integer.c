@@ -54,8 +54,9 @@ static void lower_binary(struct lower *l, const struct ir_insn *insn, enum x86_o
     unsigned ra = use(l, a);
     struct operand rb = operand_of(l, b, w);
     unsigned reg = result_reg_from(l, a);
-    if (op == X86_ADD && reg != ra && !(!rb.is_imm && reg == rb.reg) && !wants_flags(l)) {
-        struct x86_mem sum = rb.is_imm ? x86_at(ra, rb.imm) : (struct x86_mem){(uint8_t)ra, (uint8_t)rb.reg, 0, 0};
+    if (l->w[l->now].by_lea || (op == X86_ADD && reg != ra && !(!rb.is_imm && reg == rb.reg) && !wants_flags(l))) {
+        int32_t imm = op == X86_SUB ? -rb.imm : rb.imm;
+        struct x86_mem sum = rb.is_imm ? x86_at(ra, imm) : (struct x86_mem){(uint8_t)ra, (uint8_t)rb.reg, 0, 0};
         emit_rm(&l->e, X86_LEA, w, reg, sum);
         return;
     }
@@ -263,6 +264,18 @@ static unsigned take_rax_rdx(struct lower *l, unsigned other)
         other = t;
     }
     return other;
+}
+
+/* With MULX, which leaves EFLAGS alone. */
+static void lower_umulh(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]);
+    if (b == RDX)
+        swap(&a, &b);
+    take_fixed(l, RDX);
+    move(l, RDX, a); /* RDX still holds a, if it did */
+    unsigned reg = result_reg(l);
+    emit_mulx(&l->e, reg, reg, b);
 }
 
 static void lower_mulh(struct lower *l, const struct ir_insn *insn, enum x86_unary op)
@@ -498,7 +511,10 @@ bool lower_integer(struct lower *l, const struct ir_insn *insn)
     case IR_smulh:
         if (insn->w != 64)
             return false;
-        lower_mulh(l, insn, insn->op == IR_umulh ? UNARY_MUL : UNARY_IMUL);
+        if (insn->op == IR_umulh && host.bmi2)
+            lower_umulh(l, insn);
+        else
+            lower_mulh(l, insn, insn->op == IR_umulh ? UNARY_MUL : UNARY_IMUL);
         return true;
     case IR_udiv:
         lower_udiv(l, insn);

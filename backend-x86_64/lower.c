@@ -14,6 +14,14 @@ static bool is_truth(enum ir_op op)
 
 static bool is_flags(enum ir_op op) { return has_origin(op) || op == IR_fcmp; }
 
+/* The next conditional branch behind operation v. */
+static unsigned next_branch(const struct lower *l, unsigned v)
+{
+    while (insn_at(l, v)->op != IR_branch_if)
+        v++;
+    return v;
+}
+
 /* Whether `user` computes operand number `index` itself, so that it need not be a value. */
 static bool computes(const struct lower *l, unsigned v, unsigned index)
 {
@@ -23,6 +31,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
                user->op == IR_is_nonzero;
     if (insn->op == IR_fcmp && (l->plain || l->careful)) /* a function compares */
         return false;
+    if (has_origin(insn->op) && user->op == IR_put_nzcv)
+        return user->imm && reads_condition(l, next_branch(l, v), user->arg[0]);
     if (is_flags(insn->op))
         return user->op == IR_cond && is_condition_of(insn, (unsigned)user->imm);
     if (insn->op == IR_carry)
@@ -82,7 +92,7 @@ static void needed_by(struct lower *l, unsigned v, unsigned user)
     if (l->w[v].last < user)
         l->w[v].last = (uint16_t)user;
     bool again = l->w[v].folded || has_origin(insn->op) || insn->op == IR_cond;
-    if (l->w[v].via != NONE)
+    if (l->w[v].via != NONE || l->w[v].capture != CAPTURE_FLAGS)
         return;
     for (unsigned i = 0; again && i < ir_ops[insn->op].args; i++)
         needed_by(l, insn->arg[i], user);
@@ -143,8 +153,17 @@ static void lower_condition(struct lower *l, const struct ir_insn *insn)
 {
     enum x86_cc cc = emit_truth(l, insn->arg[0]);
     unsigned flags = l->e.flags_written;
-    lower_branch_if(l, cc, (uint64_t)insn->imm);
+    const struct ir_insn *put = l->late_put == NONE ? NULL : insn_at(l, (unsigned)l->late_put);
+    bool invert = put && insn_at(l, put->arg[0])->op == IR_nzcv_sub;
+    lower_branch_if(l, cc, (uint64_t)insn->imm, put && put->imm & PUT_IF_TAKEN, invert);
     l->e.flags_written = flags; /* what the way out wrote is not seen here */
+    l->late_put = NONE;
+    if (put && put->imm & PUT_IF_NOT_TAKEN) {
+        leave_flags(l);
+        take_fixed(l, RAX);
+        emit_put_flags(l, invert);
+        l->flags_of = MAX_VALUES;
+    }
 }
 
 static void lower_insn(struct lower *l, const struct ir_insn *insn)
@@ -232,6 +251,8 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     if (buffer->profile)
         buffer->profile->count = 0;
     l->flags_of = MAX_VALUES;
+    l->put_flags = l->late_put = NONE;
+    l->late_put_count = 0;
     memset(l->slot_value, 0xff, sizeof l->slot_value);
     memset(l->in_reg, 0xff, sizeof l->in_reg);
     l->now = 0;
@@ -248,6 +269,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     for (unsigned i = 0; i < l->cold_count; i++)
         emit_cold(l, &l->colds[i]);
     emit_fp_exits(l);
+    emit_late_puts(l);
     emit_exits(l);
     emit_kept(l);
     return !l->e.full && !l->failed;

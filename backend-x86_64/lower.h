@@ -18,18 +18,24 @@
 
 #include <stddef.h>
 
-enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, NONE = -1 };
+enum { CPU_BIAS = 128, MAX_VALUES = 1024, MAX_EXITS = 64, FLAGS_SLOT = CPU_SPILLS, NONE = -1 };
 
 /* Host registers by one number: general ones 0 to 15, vectors from XMM on. */
 enum { XMM = 16, HOST_REGS = XMM + 32 };
 
+/* What becomes of the flags that an operation computes: a packed value; bit 0 of a value is their carry, the only flag
+ * that is read; or they stay in EFLAGS for their only reader. */
+enum capture { CAPTURE_FLAGS, CAPTURE_CARRY, CAPTURE_NONE };
+
 /* Where a value is; several at once may be true. */
 struct where {
     int16_t reg;    /* a temporary, or NONE */
-    int16_t slot;   /* in cpu->spill, or NONE */
+    int16_t slot;   /* in cpu->spill, FLAGS_SLOT in cpu->flags, or NONE */
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
+    uint8_t capture; /* flags: enum capture */
+    bool by_lea;    /* a sum that is to leave EFLAGS alone */
     bool done;      /* computed together with an earlier operation */
     bool packed;    /* flags in the host's format */
     bool folded;    /* never computed: a condition, an address or an operand that its users compute */
@@ -62,6 +68,13 @@ struct side_exit {
     unsigned link; /* number in code_buffer.links */
 };
 
+/* A side of a conditional branch, behind the block's code: writes the flags, which EFLAGS are then, and goes on. */
+struct late_put {
+    uint8_t *jump; /* displacement that leads here */
+    uint64_t target;
+    bool invert;   /* CF is not ARM's carry */
+};
+
 /* A guest address beside the code, for a comparison. */
 struct literal {
     uint8_t *displacement; /* relative to the instruction pointer */
@@ -89,6 +102,10 @@ struct lower {
     struct where w[MAX_VALUES];
     struct cold colds[256];
     unsigned cold_count;
+    int put_flags;             /* the value that is in cpu->flags, or NONE */
+    int late_put;              /* the put_nzcv that is left to the next conditional branch, or NONE */
+    struct late_put late_puts[MAX_EXITS];
+    unsigned late_put_count;
     unsigned flags_of;         /* EFLAGS are as this operation's, */
     unsigned flags_at;         /* if so many instructions have written them */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
@@ -118,6 +135,8 @@ static inline struct x86_mem v_mem(unsigned r)
 }
 static inline struct x86_mem slot_mem(int slot)
 {
+    if (slot == FLAGS_SLOT)
+        return CPU_FIELD(flags);
     return x86_at(RBP, (int32_t)offsetof(struct cpu, spill) - CPU_BIAS + slot * 16);
 }
 static inline struct x86_mem constant_mem(enum jit_constant c)
@@ -165,6 +184,7 @@ unsigned result_xmm_apart(struct lower *l);
 unsigned result_reg_from(struct lower *l, unsigned v);
 
 void leave_home(struct lower *l, unsigned r, enum ir_type type);
+void leave_flags(struct lower *l); /* cpu->flags is about to change */
 void end_operation(struct lower *l);
 void note_fault_site(struct lower *l);
 
@@ -187,6 +207,9 @@ enum x86_cc emit_truth(struct lower *l, unsigned v);
 bool has_origin(enum ir_op op); /* flags that a comparison or a test sets again */
 bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
+bool reads_condition(const struct lower *l, unsigned user, unsigned v); /* a branch or select: of flags v */
+bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does */
+void emit_put_flags(struct lower *l, bool invert); /* EFLAGS, with CF inverted if asked, to cpu->flags by RAX */
 unsigned packed_flags(struct lower *l, unsigned v);
 unsigned unpacked_flags(struct lower *l, unsigned v);
 void pack_in_place(struct lower *l, unsigned reg);
@@ -235,7 +258,9 @@ void emit_save_state(struct emit *e);
 
 /* control.c */
 void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
-void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target); /* EFLAGS are set; cc is taken */
+/* EFLAGS are set; cc is taken, and finds the flags that EFLAGS are written if puts. */
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, bool puts, bool invert);
+void emit_late_puts(struct lower *l);
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
 void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason); /* to the run loop, before the instruction at pc */

@@ -65,7 +65,7 @@ void load_into(struct lower *l, unsigned reg, unsigned v)
     else if (from != NONE)
         emit_rr(&l->e, X86_MOV, 64, reg, (unsigned)from);
     else
-        emit_rm(&l->e, X86_MOV, 64, reg, memory_of(l, v));
+        emit_rm(&l->e, X86_MOV, l->w[v].slot == FLAGS_SLOT ? 32 : 64, reg, memory_of(l, v));
 }
 
 void release_reg(struct lower *l, unsigned reg)
@@ -159,6 +159,17 @@ void leave_home(struct lower *l, unsigned r, enum ir_type type)
         }
         w->home = NONE;
     }
+}
+
+void leave_flags(struct lower *l)
+{
+    if (l->put_flags == NONE)
+        return;
+    unsigned v = (unsigned)l->put_flags;
+    if (l->w[v].last > l->now && l->w[v].reg == NONE)
+        use(l, v);
+    l->w[v].slot = NONE;
+    l->put_flags = NONE;
 }
 
 /* The pinned register that the result may go to at once, or NONE; its old value has moved out then. */

@@ -1,72 +1,130 @@
 /* Flags that nobody reads are not written: neither those that the block itself overwrites, nor those that the code
- * behind the block overwrites before it reads them.
+ * behind the block overwrites before it reads them. Where that is so on one side of a branch only, the flags are
+ * written on the other side.
  *
- *   put_nzcv %4              const                   (no operation)
- *   %5 = get_nzcv        =>  %5 = get_nzcv           (pass_forward: its users read %4)
- *   branch_if ..., #X        branch_if ..., #X       where X and Y begin with comparisons
- *   branch #Y                branch #Y
+ *   put_nzcv %4, #0x0        const                   (no operation)
+ *   %6 = get_nzcv #0x0   =>  %6 = get_nzcv #0x0      (pass_forward: its users read %4)
+ *   %7 = cond %4, ...        %7 = cond %4, ...
+ *   branch_if %7, #X         branch_if %7, #X        where X and Y begin with comparisons;
+ *   branch #Y                branch #Y               put_nzcv %4, #0x1 if X reads the flags
  *
- * Within the block each instruction that may leave it, by a fault, finds the flags written. Behind the block an old
- * value may show in the frame of a signal, but only where the guest's code is done with it. The code ahead is looked at within the block's page only: what is read here is noted in the block, so
- * that a change of it invalidates the block, too. */
+ * Up to the next branch each instruction that may leave the code, by a fault, finds the flags written. Behind a branch
+ * an old value may show in the frame of a signal, but only where the guest's code is done with it. The code ahead is
+ * looked at within the block's page only: what is read here is noted in the block, so that a change of it invalidates
+ * the block, too. */
 #include "passes.h"
 
 #include <xemu/insn.h>
 #include <xemu/mem.h>
 
-enum effect { NEITHER, READS, WRITES };
+#include <stdatomic.h>
 
-enum { AHEAD = 12, BRANCHES = 3, PAGE_BYTES = 4096 };
+/* What one instruction does to the flags first. MAY_LEAVE: neither reads nor writes, and may fault; BRANCHES: it has to
+ * be lifted for where it goes. */
+enum effect { UNKNOWN, NEITHER, MAY_LEAVE, READS, WRITES, BRANCHES };
 
-/* What one instruction does to the flags first. */
-static enum effect effect_of(const struct ir_block *one)
-{
-    for (unsigned i = 0; i < one->count; i++) {
-        if (one->insns[i].op == IR_get_nzcv || one->insns[i].op == IR_get_sysreg)
-            return READS;
-        if (one->insns[i].op == IR_put_nzcv)
-            return WRITES;
-    }
-    return NEITHER;
-}
+enum { AHEAD = 40, PLACES = 8, PAGE_BYTES = 4096 };
 
-/* Reads the instruction at pc into *one. */
-static void read_one(struct ir_block *block, struct ir_block *one, uint64_t pc)
-{
-    lift_block(one, pc, 1);
-    if (pc < block->read_start)
-        block->read_start = pc;
-    if (pc + 4 > block->read_end)
-        block->read_end = pc + 4;
-}
-
-static bool is_dead_at(struct ir_block *block, struct ir_block *one, uint64_t pc, unsigned branches)
-{
-    for (unsigned n = 0; n < AHEAD; n++) {
-        if ((pc ^ block->pc) / PAGE_BYTES || pc & 3)
-            return false;
-        read_one(block, one, pc);
-        enum effect effect = effect_of(one);
-        if (effect != NEITHER)
-            return effect == WRITES;
-        const struct ir_insn *last = one->insns + one->count - 1;
-        if (last->op != IR_branch)
-            return false;
-        uint64_t next = (uint64_t)last->imm;
-        if (one->count > 1 && last[-1].op == IR_branch_if) {
-            uint64_t taken = (uint64_t)last[-1].imm;
-            if (!branches || !is_dead_at(block, one, taken, --branches))
-                return false;
-        }
-        pc = next;
-    }
-    return false;
-}
+/* The way ahead. */
+struct ahead {
+    struct ir_block *block;
+    unsigned left;                 /* instructions that may still be looked at */
+    unsigned count, done;          /* places, and how many of them were gone through */
+    uint64_t places[PLACES];
+};
 
 static bool may_leave(const struct ir_insn *insn)
 {
     return !ir_is_register_access(insn->op) && insn->op != IR_mark && insn->op != IR_const &&
            !(ir_ops[insn->op].flags & IR_PURE);
+}
+
+static enum effect effect_of(const struct ir_block *one)
+{
+    const struct ir_insn *last = one->insns + one->count - 1;
+    bool leaves = false;
+    for (unsigned i = 0; i < one->count; i++) {
+        leaves |= i + 1 < one->count && may_leave(&one->insns[i]);
+        if (one->insns[i].op == IR_get_nzcv || one->insns[i].op == IR_get_sysreg)
+            return READS;
+        if (one->insns[i].op == IR_put_nzcv)
+            return WRITES;
+    }
+    bool goes_on = last->op == IR_branch && (one->count == 1 || last[-1].op != IR_branch_if) &&
+                   (uint64_t)last->imm == one->pc + 4;
+    return !goes_on ? BRANCHES : leaves ? MAY_LEAVE : NEITHER;
+}
+
+/* System registers are many instructions in one; and a branch to the next instruction looks like none. */
+static bool depends_on_operation_only(enum a64_op op) { return op != A64_MSR && op != A64_MRS && op != A64_B; }
+
+/* Lifts the instruction into *one where the answer is BRANCHES. */
+static enum effect effect_at(struct ir_block *one, uint64_t pc)
+{
+    static _Atomic uint8_t known[A64_OP_COUNT];
+    struct a64_insn in;
+    a64_decode((uint32_t)mem_load(pc, 2), pc, &in);
+    enum effect effect = (enum effect)atomic_load_explicit(&known[in.op], memory_order_relaxed);
+    if (effect == UNKNOWN || effect == BRANCHES) {
+        lift_block(one, pc, 1);
+        effect = effect_of(one);
+        if (depends_on_operation_only(in.op))
+            atomic_store_explicit(&known[in.op], (uint8_t)effect, memory_order_relaxed);
+    }
+    return effect;
+}
+
+/* False: too many. */
+static bool add_place(struct ahead *ahead, uint64_t pc)
+{
+    for (unsigned i = 0; i < ahead->count; i++)
+        if (ahead->places[i] == pc)
+            return true;
+    if (ahead->count == PLACES)
+        return false;
+    ahead->places[ahead->count++] = pc;
+    return true;
+}
+
+/* Where the lifted instruction goes. False: nobody knows, or too many places. */
+static bool add_targets(struct ahead *ahead, const struct ir_block *one)
+{
+    const struct ir_insn *last = one->insns + one->count - 1;
+    if (last->op != IR_branch)
+        return false;
+    if (one->count > 1 && last[-1].op == IR_branch_if && !add_place(ahead, (uint64_t)last[-1].imm))
+        return false;
+    return add_place(ahead, (uint64_t)last->imm);
+}
+
+/* Whether the code from pc on overwrites the flags before it reads them, or, as long as it is one with the block, may
+ * leave; up to its first branch, whose targets are added then. */
+static bool overwrites(struct ahead *ahead, uint64_t pc, bool same)
+{
+    static __thread struct ir_block one;
+    for (;; pc += 4) {
+        if ((pc ^ ahead->block->pc) / PAGE_BYTES || pc & 3 || !ahead->left--)
+            return false;
+        if (pc < ahead->block->read_start)
+            ahead->block->read_start = pc;
+        if (pc + 4 > ahead->block->read_end)
+            ahead->block->read_end = pc + 4;
+        enum effect effect = effect_at(&one, pc);
+        if (effect == BRANCHES)
+            return add_targets(ahead, &one);
+        if (effect == READS || effect == WRITES || (effect == MAY_LEAVE && same))
+            return effect == WRITES;
+    }
+}
+
+/* Same: pc is where the block merely ends. */
+static bool is_dead_at(struct ir_block *block, uint64_t pc, bool same)
+{
+    struct ahead ahead = {.block = block, .left = AHEAD, .count = 1, .places = {pc}};
+    bool dead = true;
+    for (; dead && ahead.done < ahead.count; ahead.done++)
+        dead = overwrites(&ahead, ahead.places[ahead.done], same && !ahead.done);
+    return dead;
 }
 
 static bool is_used(const struct ir_block *block, unsigned v)
@@ -78,34 +136,51 @@ static bool is_used(const struct ir_block *block, unsigned v)
     return false;
 }
 
+/* Who needs the flags, going backwards. */
+struct need {
+    bool needed;              /* by what follows */
+    const struct ir_insn *by; /* nothing but the two sides of this branch, or null */
+    enum put_when sides;      /* of it */
+};
+
+static void put(const struct ir_block *block, struct ir_insn *insn, struct need *need)
+{
+    const struct ir_insn *condition = need->by ? &block->insns[need->by->arg[0]] : NULL;
+    if (!need->needed)
+        *insn = (struct ir_insn){.op = IR_const};
+    else if (condition && condition->op == IR_cond && condition->arg[0] == insn->arg[0])
+        insn->imm = need->sides;
+    *need = (struct need){0};
+}
+
+static void branch_if(struct ir_block *block, const struct ir_insn *insn, struct need *need)
+{
+    bool taken = !is_dead_at(block, (uint64_t)insn->imm, false);
+    need->sides = (taken ? PUT_IF_TAKEN : PUT_NOW) | (need->needed ? PUT_IF_NOT_TAKEN : PUT_NOW);
+    need->needed |= taken;
+    need->by = insn;
+}
+
 void pass_flags(struct ir_block *block)
 {
-    static __thread struct ir_block one;
     bool asked = false; /* whether any flags are written at all */
-    for (unsigned i = 0; i < block->count && !asked; i++)
-        asked = block->insns[i].op == IR_put_nzcv;
+    uint64_t end = block->pc;
+    for (unsigned i = 0; i < block->count; i++) {
+        asked |= block->insns[i].op == IR_put_nzcv;
+        end += block->insns[i].op == IR_mark ? 4 : 0;
+    }
     if (!asked)
         return;
-    bool needed = true; /* by what follows */
+    struct need need = {.needed = true};
     for (unsigned i = block->count; i-- > 0;) {
         struct ir_insn *insn = &block->insns[i];
-        switch ((enum ir_op)insn->op) {
-        case IR_branch:
-            needed = !is_dead_at(block, &one, (uint64_t)insn->imm, BRANCHES);
-            break;
-        case IR_branch_if:
-            needed |= !is_dead_at(block, &one, (uint64_t)insn->imm, BRANCHES);
-            break;
-        case IR_get_nzcv: /* without users: they read the value that was put */
-            needed |= is_used(block, i);
-            break;
-        case IR_put_nzcv:
-            if (!needed)
-                *insn = (struct ir_insn){.op = IR_const};
-            needed = false;
-            break;
-        default:
-            needed |= may_leave(insn);
-        }
+        if (insn->op == IR_branch)
+            need.needed = !is_dead_at(block, (uint64_t)insn->imm, (uint64_t)insn->imm == end);
+        else if (insn->op == IR_branch_if)
+            branch_if(block, insn, &need);
+        else if (insn->op == IR_put_nzcv)
+            put(block, insn, &need);
+        else if (insn->op == IR_get_nzcv ? is_used(block, i) : may_leave(insn)) /* else users read what was put */
+            need = (struct need){.needed = true};
     }
 }

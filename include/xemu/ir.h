@@ -33,6 +33,13 @@ _Static_assert(IR_OP_COUNT <= 256, "ir_insn.op is a byte");
 /* An address moves with the code: at another pc the constant is another one. */
 enum const_kind { CONST_NUMBER, CONST_ADDRESS };
 
+/* The immediate of put_nzcv: where its value matters. It may be put at once in any case. */
+enum put_when {
+    PUT_NOW,
+    PUT_IF_TAKEN = 1,     /* behind the next branch_if, whose condition is of the same flags: on the side that leaves */
+    PUT_IF_NOT_TAKEN = 2, /* on the other side; or on both */
+};
+
 enum branch_kind { BRANCH_PLAIN, BRANCH_CALL, BRANCH_RETURN };
 
 enum ir_flags {

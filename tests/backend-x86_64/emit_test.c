@@ -572,6 +572,10 @@ Test(emit, shifts_and_logic_of_bmi_between_every_three_registers)
         snprintf(text, sizeof text, "andn %s, %s, %s", name_of(w, dst), name_of(w, count), name_of(w, src));
         expect(code, (size_t)(e.at - code), text);
         e.at = code;
+        emit_mulx(&e, dst, count, src);
+        snprintf(text, sizeof text, "mulx %s, %s, %s", name_of(64, dst), name_of(64, count), name_of(64, src));
+        expect(code, (size_t)(e.at - code), text);
+        e.at = code;
         emit_rorx(&e, w, dst, src, 10 + count);
         snprintf(text, sizeof text, "rorx %s, %s, 0x%x", name_of(w, dst), name_of(w, src), 10 + count);
         expect(code, (size_t)(e.at - code), text);

@@ -98,8 +98,9 @@ Test(pass_fold, an_operation_of_64_bits_needs_the_zero_extension)
 enum { CMP_X0_0 = 0xf100001f, B_EQ_TO_NEXT_BUT_ONE = 0x54000040, NOP = 0xd503201f, RET = 0xd65f03c0 };
 static uint32_t ahead[1024] __attribute__((aligned(4096)));
 
-/* Flags put before the block branches to code that begins with these two words: whether the pass drops them. */
-static bool drops_flags(const char *between, uint32_t first, uint32_t second)
+/* Flags put before the block branches to, or ends before, code that begins with these two words: whether the pass drops
+ * them. */
+static bool drops(const char *between, uint32_t first, uint32_t second, bool branches)
 {
     char text[400], error[100];
     ahead[16] = first, ahead[17] = second, ahead[18] = RET, ahead[19] = RET;
@@ -107,11 +108,16 @@ static bool drops_flags(const char *between, uint32_t first, uint32_t second)
              "%%0 = get_x #0x1\n%%1 = get_x #0x2\n%%2 = nzcv_sub.64 %%0, %%1\nput_nzcv %%2, #0x0\n%sbranch #0x%lx\n",
              between, (unsigned long)&ahead[16]);
     cr_assert_eq(ir_parse(&block, text, error, sizeof error), 0, "%s", error);
-    block.pc = block.read_start = (uint64_t)ahead;
+    block.pc = block.read_start = branches ? (uint64_t)ahead : (uint64_t)&ahead[16];
     block.read_end = block.pc + 4;
     pass_flags(&block);
     cr_assert_null(ir_verify(&block, &(unsigned){0}));
     return block.insns[3].op != IR_put_nzcv;
+}
+
+static bool drops_flags(const char *between, uint32_t first, uint32_t second)
+{
+    return drops(between, first, second, true);
 }
 
 Test(pass_flags, flags_that_the_code_ahead_overwrites_are_not_written)
@@ -133,4 +139,51 @@ Test(pass_flags, flags_overwritten_in_the_block_are_written_where_an_access_betw
     const char *loads_first = "%4 = load %0, #0x3\n%5 = nzcv_sub.64 %1, %0\nput_nzcv %5, #0x0\n";
     cr_assert(drops_flags(overwrites, RET, RET));
     cr_assert_not(drops_flags(loads_first, RET, RET));
+}
+
+enum { B_TO_NEXT = 0x14000001, B_BACK = 0x17ffffff, MRS_X0_FPCR = 0xd53b4400, MSR_NZCV_X0 = 0xd51b4200, MSR_FPCR_X0 = 0xd51b4400 };
+
+Test(pass_flags, what_one_instruction_does_says_nothing_of_its_kin)
+{
+    cr_assert(drops_flags("", B_TO_NEXT, CMP_X0_0));
+    cr_assert(drops_flags("", MSR_NZCV_X0, RET));
+    cr_assert_not(drops_flags("", MSR_FPCR_X0, RET));
+    cr_assert_not(drops_flags("", B_TO_NEXT, RET));
+    cr_assert_not(drops_flags("", MRS_X0_FPCR, RET));
+}
+
+Test(pass_flags, a_fault_behind_the_end_of_the_block_finds_the_flags_unless_there_was_a_branch)
+{
+    enum { LDR_X1_X2 = 0xf9400041 };
+    cr_assert(drops("", LDR_X1_X2, CMP_X0_0, true));
+    cr_assert(drops("", NOP, CMP_X0_0, false));
+    cr_assert_not(drops("", LDR_X1_X2, CMP_X0_0, false));
+}
+
+Test(pass_flags, a_loop_that_nobody_leaves_reads_no_flags) { cr_assert(drops_flags("", NOP, B_BACK)); }
+
+/* Flags put before a branch to ahead[32], which has the first word, and one to ahead[16], which has the second; behind
+ * both the flags are read, perhaps. The put_nzcv that is left. */
+static struct ir_insn put_before_branches(uint32_t taken, uint32_t otherwise)
+{
+    char text[400], error[100];
+    ahead[32] = taken, ahead[16] = otherwise, ahead[33] = ahead[17] = RET;
+    snprintf(text, sizeof text,
+             "%%0 = get_x #0x1\n%%1 = get_x #0x2\n%%2 = nzcv_sub.64 %%0, %%1\nput_nzcv %%2, #0x0\n"
+             "%%4 = cond.64 %%2, #0x0\nbranch_if %%4, #0x%lx\nbranch #0x%lx\n",
+             (unsigned long)&ahead[32], (unsigned long)&ahead[16]);
+    cr_assert_eq(ir_parse(&block, text, error, sizeof error), 0, "%s", error);
+    block.pc = block.read_start = (uint64_t)ahead;
+    block.read_end = block.pc + 4;
+    pass_flags(&block);
+    cr_assert_null(ir_verify(&block, &(unsigned){0}));
+    return block.insns[3];
+}
+
+Test(pass_flags, flags_are_written_on_the_side_of_a_branch_that_may_read_them)
+{
+    cr_assert_eq(put_before_branches(CMP_X0_0, CMP_X0_0).op, IR_const);
+    cr_assert_eq(put_before_branches(NOP, CMP_X0_0).imm, PUT_IF_TAKEN);
+    cr_assert_eq(put_before_branches(CMP_X0_0, NOP).imm, PUT_IF_NOT_TAKEN);
+    cr_assert_eq(put_before_branches(NOP, NOP).imm, PUT_IF_TAKEN | PUT_IF_NOT_TAKEN);
 }
