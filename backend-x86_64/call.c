@@ -121,6 +121,46 @@ void emit_count(struct lower *l, unsigned which, int32_t n)
     emit_rm(&l->e, X86_STORE, 64, RAX, x86_at(RSI, 0));
 }
 
+/* *count += 1, once for every thread, with registers and EFLAGS as they were: LAHF and SETO keep the flags in RAX. */
+static void emit_count_run(struct lower *l, uint64_t *count)
+{
+    emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
+    emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+    emit_bytes(&l->e, 4, 0xc0900f9f); /* lahf; seto al */
+    emit_mov_imm(&l->e, RSI, (uint64_t)count);
+    emit_bytes(&l->e, 4, 0x06ff48f0); /* lock inc qword [rsi] */
+    emit_bytes(&l->e, 3, 0x9e7f04);   /* add al, 127; sahf */
+    emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));
+    emit_rm(&l->e, X86_MOV, 64, RSI, CPU_FIELD(saved[RSI]));
+}
+
+static void end_instruction(struct lower *l, struct code_profile *profile)
+{
+    if (profile->count)
+        profile->insns[profile->count - 1].end = (uint32_t)(l->e.at - l->start);
+}
+
+void begin_instruction(struct lower *l)
+{
+    struct code_profile *profile = l->buffer->profile;
+    if (!profile || profile->count == PROFILE_INSNS)
+        return;
+    end_instruction(l, profile);
+    struct code_profile_insn *insn = &profile->insns[profile->count++];
+    *insn = (struct code_profile_insn){.counted = l->may_have_left};
+    if (insn->counted)
+        emit_count_run(l, &insn->runs);
+    insn->start = insn->end = (uint32_t)(l->e.at - l->start);
+    l->may_have_left = false;
+    l->buffer->portable = false;
+}
+
+void end_instructions(struct lower *l)
+{
+    if (l->buffer->profile)
+        end_instruction(l, l->buffer->profile);
+}
+
 /* RSI = where the operation will stand. */
 static void keep_operation(struct lower *l, const struct ir_insn *insn)
 {

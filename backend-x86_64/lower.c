@@ -173,12 +173,14 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         break;
     case IR_mark:
         l->pc = (uint64_t)insn->imm;
+        begin_instruction(l);
         break;
     case IR_branch:
         lower_branch(l, (uint64_t)insn->imm, (enum branch_kind)insn->esz);
         break;
     case IR_branch_if:
         lower_condition(l, insn);
+        l->may_have_left = true;
         break;
     case IR_jump:
         lower_jump(l, insn);
@@ -238,6 +240,9 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     buffer->portable = buffer->reloc_capacity && !l->careful && !backend_exact_underflow;
     buffer->fixed = false;
     l->fp_checked = false;
+    l->may_have_left = true;
+    if (buffer->profile)
+        buffer->profile->count = 0;
     l->flags_of = MAX_VALUES;
     l->put_flags = l->late_put = NONE;
     l->late_put_count = 0;
@@ -254,6 +259,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
             lower_insn(l, insn_at(l, l->now));
         end_operation(l);
     }
+    end_instructions(l);
     for (unsigned i = 0; i < l->cold_count; i++)
         emit_cold(l, &l->colds[i]);
     emit_fp_exits(l);

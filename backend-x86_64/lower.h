@@ -113,6 +113,7 @@ struct lower {
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
     bool fp_checked;           /* this block has found FPCR to be as SSE does it */
     bool careful;              /* an instruction of the block traps often: its numbers are left to functions */
+    bool may_have_left;        /* a conditional branch stands between this instruction and the one before */
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
     struct fp_exit fp_exits[8];
     unsigned fp_exit_count;
@@ -253,6 +254,9 @@ void emit_cold(struct lower *l, const struct cold *cold);
 const uint8_t *emit_call_stub(struct emit *e);
 void emit_kept(struct lower *l); /* the operations that functions will read, behind all code */
 void emit_count(struct lower *l, unsigned which, int32_t n); /* of code_buffer.counts; changes RAX and RSI */
+/* For code_buffer.profile: the code of a guest instruction begins; that of the last one has ended. */
+void begin_instruction(struct lower *l);
+void end_instructions(struct lower *l);
 void emit_load_state(struct emit *e);
 void emit_save_state(struct emit *e);
 

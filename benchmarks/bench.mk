@@ -39,9 +39,18 @@ build/lab/lab: $(LAB_SRC) $(wildcard benchmarks/overhead/*.h)
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE= -o $@ $(LAB_SRC) -ljansson -lm
 
+# Dynarmic, where its library is installed.
+DYNARMIC := $(wildcard /usr/include/dynarmic/interface/A64/a64.h)
+build/peers/dynarmic/run: benchmarks/peers/dynarmic.cpp
+	@mkdir -p $(@D)
+	$(call QUIET,CXX)$(CXX) -std=c++20 -O2 -Wall -Wextra -Werror \
+	    -DDYNARMIC_VERSION='"'$$(dpkg-query -W -f '$${Version}' libdynarmic-dev)'"' -o $@ $< -ldynarmic
+
 .PHONY: lab lab-programs
-lab-programs: $(foreach a,arm64 amd64,$(patsubst %,build/lab/$a/%,$(KERNELS) $(SUITE) agent)) build/lab/lab
+lab-programs: $(foreach a,arm64 amd64,$(patsubst %,build/lab/$a/%,$(KERNELS) $(SUITE) agent)) build/lab/lab \
+              $(if $(DYNARMIC),build/peers/dynarmic/run)
 lab: ## what each way of virtualising costs, measured here (ARGS="--quick"; ARGS=--help)
 	tools/setup.sh bench lab
+	tools/peers.sh
 	$(MAKE) -j$(JOBS) $B/xemu lab-programs
 	benchmarks/lab $(ARGS)

@@ -13,7 +13,6 @@
 #include <xemu/sys.h>
 #include <xemu/trace.h>
 
-#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,19 +157,6 @@ static void print_signal(FILE *out, const siginfo_t *info)
     fprintf(out, ", ends %s\n", sys_guest_path());
 }
 
-static void write_log(const char *text, size_t length)
-{
-    while (length) {
-        ssize_t n = write(log_fd(), text, length);
-        if (n < 0 && errno != EINTR)
-            return; /* nowhere to complain */
-        if (n > 0) {
-            text += n;
-            length -= (size_t)n;
-        }
-    }
-}
-
 void crash_report_guest(const struct cpu *cpu, const siginfo_t *info)
 {
     char *text = NULL, *maps = sys_guest_maps();
@@ -187,7 +173,7 @@ void crash_report_guest(const struct cpu *cpu, const siginfo_t *info)
     }
     if (out)
         fclose(out);
-    write_log(text, size);
+    log_write(text, size);
     free(text);
     free(maps);
 }

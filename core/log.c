@@ -130,6 +130,8 @@ static void write_all(int fd, const char *text, size_t length)
     }
 }
 
+void log_write(const char *text, size_t length) { write_all(log_fd(), text, length); }
+
 /* Formats into a buffer on the stack: no malloc, for signal handlers. Longer messages are cut. */
 static void write_message(int fd, const char *prefix, const char *format, va_list args, const char *suffix)
 {

@@ -21,7 +21,7 @@ struct options options = {.inherited = -1};
  * wrong with it. */
 typedef const char *setter(void *member, const char *value);
 
-static setter set_string, set_path, set_size, set_flag, set_stats, set_report, set_perf, set_engine, set_host,
+static setter set_string, set_path, set_size, set_flag, set_stats, set_report, set_explain, set_flame, set_perf, set_engine, set_host,
     set_cpu, set_strace, set_log, set_guest_env,
     unset_guest_env, show_version, show_help;
 static setter set_inherited, set_cache_dir;
@@ -71,7 +71,7 @@ static void apply(const struct option_row *row, const char *shown, const char *v
         die(STATUS_USAGE, "%s: %s (see xemu --help)", shown, wrong);
     settings[row - rows].given = row->stores;
     settings[row - rows].value = value;
-    if (row->set == set_path || row->set == set_strace || row->set == set_cache_dir) /* which made it absolute */
+    if (row->set == set_path || row->set == set_flame || row->set == set_strace || row->set == set_cache_dir) /* which made it absolute */
         settings[row - rows].value = *(const char **)((char *)&options + row->offset);
 }
 
@@ -221,11 +221,32 @@ static const char *set_stats(void *member, const char *value)
 
 static const char *set_report(void *member, const char *value)
 {
-    bool json = value && strcmp(value, "json") == 0;
-    if (value && !json && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
-        return "should be text or json";
+    bool both = value && strcmp(value, "json,counts") == 0, json = both || (value && strcmp(value, "json") == 0);
+    bool counts = both || (value && strcmp(value, "counts") == 0);
+    if (value && !json && !counts && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
+        return "should be text, json, counts or json,counts";
+    options.report_counts = counts;
     *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
     return NULL;
+}
+
+static const char *set_explain(void *member, const char *value)
+{
+    char *end = NULL;
+    bool address = strncmp(value, "0x", 2) == 0;
+    if (address)
+        strtoull(value, &end, 16);
+    if (!*value || (address && (*end || !value[2])))
+        return "should be a function's name or a hexadecimal address with 0x";
+    return set_string(member, value);
+}
+
+static const char *set_flame(void *member, const char *value)
+{
+    const char *dot = strrchr(value, '.');
+    if (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".folded") != 0))
+        return "should end in .svg or .folded";
+    return set_path(member, value);
 }
 
 static const char *set_perf(void *member, const char *value)
@@ -460,6 +481,7 @@ static int parse_option(char **argv, int at)
 
 void options_from_environment(void)
 {
+    options.started = getpid();
     env_init();
     parse_environment();
     options.strace = log_on(LOG_STRACE);
@@ -482,6 +504,14 @@ int options_parse(int argc, char **argv)
     return at;
 }
 
+/* Whether a program that this process executes gets the option, too: what is about one program it doesn't, and what is
+ * about one process only in that process. */
+static bool is_passed_on(const struct option_row *row)
+{
+    bool of_process = row->offset == offsetof(struct options, explain) || row->offset == offsetof(struct options, flame);
+    return row->letter != '0' && !(of_process && options.started != getpid());
+}
+
 /* What is said on a command line must survive a guest that clears its environment, hence arguments. -0 is
  * about one program only. */
 char **options_reexec_argv(size_t extra)
@@ -492,7 +522,7 @@ char **options_reexec_argv(size_t extra)
     size_t n = 0;
     argv[n++] = "xemu";
     for (size_t i = 0; i < ROWS; i++) {
-        if (!settings[i].given || rows[i].letter == '0')
+        if (!settings[i].given || !is_passed_on(&rows[i]))
             continue;
         const char *value = settings[i].value;
         if (asprintf(&argv[n], "--%s%s%s", rows[i].name, value ? "=" : "", value ? value : "") < 0)

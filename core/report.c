@@ -1,35 +1,24 @@
-/* --report: a thread of xemu's own samples what each guest thread does, and weighs it by the CPU time that the thread had
- * since the sample before. Nothing is measured where the guest runs: a store at each transition is all. */
+/* --report: what the sampler sees each guest thread do, summed up. At each transition the guest's thread
+ * stores what it does: that is all that it costs there. */
 #include <xemu/report.h>
 
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/profile.h>
+#include <xemu/sampler.h>
 
 #include <linux/perf_event.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 512, INTERVAL_NS = 1000000 };
-
 static struct {
-    pthread_mutex_t lock;
-    pthread_t sampler;
-    clockid_t sampler_clock;
-    pid_t pid;         /* whose thread it is */
-    int count_fd;      /* of host instructions; -1: not to be had */
-    struct slot {
-        struct cpu *cpu;
-        clockid_t clock;
-        uint64_t seen; /* of its CPU time */
-    } slots[THREADS_MAX];
+    pid_t pid;    /* which is reported */
+    int count_fd; /* of host instructions; -1: not to be had */
     uint64_t parts[PARTS];
-} report = {.lock = PTHREAD_MUTEX_INITIALIZER, .count_fd = -1};
+} report = {.count_fd = -1};
 
 static const struct {
     const char *key, *text;
@@ -39,104 +28,38 @@ static const struct {
 #undef PART
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now = {0};
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
+void report_look(const struct cpu *cpu, uint64_t ns) { report.parts[cpu->part] += ns; }
 
-/* With the lock held. */
-static void sample(struct slot *slot)
-{
-    uint64_t now = clock_ns(slot->clock);
-    report.parts[slot->cpu->part] += now - slot->seen;
-    slot->seen = now;
-}
-
-static void *run_sampler(void *unused)
-{
-    struct timespec interval = {.tv_nsec = INTERVAL_NS};
-    for (;;) {
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL);
-        pthread_mutex_lock(&report.lock);
-        for (struct slot *slot = report.slots; slot < report.slots + THREADS_MAX; slot++)
-            if (slot->cpu)
-                sample(slot);
-        pthread_mutex_unlock(&report.lock);
-    }
-    return unused;
-}
-
-/* Instructions of this process and what it starts, in user mode; where perf may not be used there is no such count. */
+/* Instructions of this process and what it starts, in user mode; where perf may not be used there is no such
+ * count. */
 static int open_count(void)
 {
     struct perf_event_attr attr = {
-        .type = PERF_TYPE_HARDWARE, .size = sizeof attr, .config = PERF_COUNT_HW_INSTRUCTIONS, .inherit = 1,
-        .exclude_kernel = 1, .exclude_hv = 1,
+        .type = PERF_TYPE_HARDWARE,
+        .size = sizeof attr,
+        .config = PERF_COUNT_HW_INSTRUCTIONS,
+        .inherit = 1,
+        .exclude_kernel = 1,
+        .exclude_hv = 1,
     };
     return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-static void start_sampler(void)
+void report_begin(void)
 {
-    sigset_t all, before;
+    if (options.report == STATS_NONE || report.pid)
+        return;
     report.pid = getpid();
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the guest's signals are not the sampler's */
-    if (pthread_create(&report.sampler, NULL, run_sampler, NULL) ||
-        pthread_getcpuclockid(report.sampler, &report.sampler_clock))
-        die(126, "--report: no thread for samples");
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    report.count_fd = open_count();
 }
 
-void report_thread_begin(struct cpu *cpu)
+void report_forked(void)
 {
     if (options.report == STATS_NONE)
         return;
-    bool first = !report.pid;
-    if (first) {
-        report.count_fd = open_count();
-        report.parts[PART_START] = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-        start_sampler();
-    }
-    if (report.pid != getpid()) /* a child that borrows its parent's memory until it executes something */
-        return;
-    pthread_mutex_lock(&report.lock);
-    struct slot *slot = report.slots;
-    while (slot->cpu && slot < report.slots + THREADS_MAX - 1)
-        slot++;
-    cpu->part = PART_DISPATCH;
-    pthread_getcpuclockid(pthread_self(), &slot->clock);
-    slot->seen = first ? report.parts[PART_START] : 0; /* its start counts, too */
-    slot->cpu = cpu;
-    pthread_mutex_unlock(&report.lock);
-}
-
-void report_thread_end(struct cpu *cpu)
-{
-    if (options.report == STATS_NONE)
-        return;
-    pthread_mutex_lock(&report.lock);
-    for (struct slot *slot = report.slots; slot < report.slots + THREADS_MAX; slot++) {
-        if (slot->cpu == cpu) {
-            sample(slot);
-            slot->cpu = NULL;
-        }
-    }
-    pthread_mutex_unlock(&report.lock);
-}
-
-void report_forked(struct cpu *cpu)
-{
-    if (options.report == STATS_NONE)
-        return;
-    pthread_mutex_init(&report.lock, NULL); /* the sampler may have held it */
+    report.pid = getpid();
     memset(report.parts, 0, sizeof report.parts);
-    memset(report.slots, 0, sizeof report.slots);
-    pthread_getcpuclockid(pthread_self(), &report.slots[0].clock);
-    report.slots[0].cpu = cpu;
-    start_sampler();
+    profile_forked();
 }
 
 /* --- writing ------------------------------------------------------------------------------------------ */
@@ -161,59 +84,96 @@ static void count_memory(uint64_t *all, uint64_t *above)
         fclose(maps);
 }
 
-static void write_json(uint64_t whole, const struct report_code *code, uint64_t host)
+/* All that is written, but for the parts. */
+struct figures {
+    uint64_t whole, memory, memory_above;
+    uint64_t guest, host; /* instructions that ran; 0: not counted */
+    const char *host_by;  /* who counted the latter */
+    struct report_code code;
+};
+
+static double ratio(uint64_t a, uint64_t b) { return b ? (double)a / (double)b : 0; }
+
+/* Bytes of code for each byte of the guest's. */
+static double static_expansion(const struct figures *f)
 {
-    char text[1800];
-    uint64_t all, above;
-    size_t n = (size_t)snprintf(text, sizeof text, "{\"pid\": %d, \"whole_ns\": %lu, \"parts_ns\": {", (int)report.pid, whole);
-    count_memory(&all, &above);
-    for (int i = 0; i < PARTS; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s\"%s\": %lu", i ? ", " : "", names[i].key, report.parts[i]);
-    n += (size_t)snprintf(text + n, sizeof text - n,
-                          "}, \"counts\": {\"blocks\": %lu, \"guest_instructions_compiled\": %lu, \"host_bytes\": %lu, "
-                          "\"expansion\": %.3f, \"cache_bytes_used\": %lu, \"resident_bytes\": %lu, "
-                          "\"resident_bytes_above_native\": %lu",
-                          code->blocks, code->guest_instructions, code->host_bytes,
-                          code->guest_instructions ? (double)code->host_bytes / 4 / (double)code->guest_instructions : 0,
-                          code->cache_bytes, all, above);
-    if (host)
-        n += (size_t)snprintf(text + n, sizeof text - n, ", \"host_instructions\": %lu", host);
+    return ratio(f->code.host_bytes, f->code.guest_instructions * 4);
+}
+
+static void write_json(const struct figures *f)
+{
+    char text[1900];
+    const char *comma = "";
+    size_t n = (size_t)snprintf(text, sizeof text, "{\"pid\": %d, \"whole_ns\": %lu, \"parts_ns\": {",
+                                (int)report.pid, f->whole);
+    for (int i = 0; i < PARTS; i++, comma = ", ")
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s\"%s\": %lu", comma, names[i].key,
+                              report.parts[i]);
+    n += (size_t)snprintf(
+        text + n, sizeof text - n,
+        "}, \"counts\": {\"blocks\": %lu, \"guest_instructions_compiled\": %lu, \"host_bytes\": %lu, "
+        "\"expansion\": %.3f, \"cache_bytes_used\": %lu, \"resident_bytes\": %lu, "
+        "\"resident_bytes_above_native\": %lu",
+        f->code.blocks, f->code.guest_instructions, f->code.host_bytes, static_expansion(f),
+        f->code.cache_bytes, f->memory, f->memory_above);
+    if (f->guest)
+        n += (size_t)snprintf(text + n, sizeof text - n, ", \"guest_instructions\": %lu", f->guest);
+    if (f->host)
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              ", \"host_instructions\": %lu, \"host_instructions_by\": \"%s\"", f->host,
+                              f->host_by);
+    if (f->guest && f->host)
+        n += (size_t)snprintf(text + n, sizeof text - n, ", \"instruction_expansion\": %.3f",
+                              ratio(f->host, f->guest));
     log_printf("%s}}\n", text);
 }
 
-static void write_text(uint64_t whole, const struct report_code *code, uint64_t host)
+static void write_text(const struct figures *f)
 {
-    uint64_t all, above, sum = 0;
-    count_memory(&all, &above);
+    uint64_t sum = 0;
     for (int i = 0; i < PARTS; i++) {
         log_printf("%10.3f ms %5.1f %%  %s\n", (double)report.parts[i] / 1e6,
-                   whole ? 100.0 * (double)report.parts[i] / (double)whole : 0, names[i].text);
+                   100 * ratio(report.parts[i], f->whole), names[i].text);
         sum += report.parts[i];
     }
-    log_printf("%10.3f ms CPU time in all; the parts are %.1f %% of it\n", (double)whole / 1e6,
-               whole ? 100.0 * (double)sum / (double)whole : 0);
+    log_printf("%10.3f ms CPU time in all; the parts are %.1f %% of it\n", (double)f->whole / 1e6,
+               100 * ratio(sum, f->whole));
     log_printf("%10lu guest instructions compiled, %.2f bytes of code for each byte; %lu KiB of code\n",
-               code->guest_instructions,
-               code->guest_instructions ? (double)code->host_bytes / 4 / (double)code->guest_instructions : 0,
-               code->cache_bytes / 1024);
-    log_printf("%10.1f MiB resident, %.1f of them not the guest's\n", (double)all / 1048576, (double)above / 1048576);
-    if (host)
-        log_printf("%10lu host instructions\n", host);
+               f->code.guest_instructions, static_expansion(f), f->code.cache_bytes / 1024);
+    log_printf("%10.1f MiB resident, %.1f of them not the guest's\n", (double)f->memory / 1048576,
+               (double)f->memory_above / 1048576);
+    if (f->guest)
+        log_printf("%10lu guest instructions run\n", f->guest);
+    if (f->host)
+        log_printf("%10lu host instructions run, as %s counts\n", f->host, f->host_by);
+    if (f->guest && f->host)
+        log_printf("%10.2f host instructions for each of the guest's\n", ratio(f->host, f->guest));
+}
+
+/* perf counts everything that the process does, counters too: it is not asked where there are some. */
+static void count_instructions(struct figures *f)
+{
+    if (options.report_counts) {
+        profile_totals(&f->guest, &f->host);
+        f->host_by = "xemu";
+    } else if (report.count_fd >= 0 && read(report.count_fd, &f->host, sizeof f->host) == sizeof f->host) {
+        f->host_by = "perf";
+    } else {
+        f->host = 0;
+    }
 }
 
 void report_write(void)
 {
-    uint64_t host = 0;
-    struct report_code code = {0};
+    struct figures f = {0};
     if (options.report == STATS_NONE || report.pid != getpid())
         return;
-    pthread_mutex_lock(&report.lock); /* for good */
-    for (struct slot *slot = report.slots; slot < report.slots + THREADS_MAX; slot++)
-        if (slot->cpu)
-            sample(slot);
-    uint64_t whole = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - clock_ns(report.sampler_clock);
-    if (report.count_fd >= 0 && read(report.count_fd, &host, sizeof host) != sizeof host)
-        host = 0;
-    jit_report_code(&code);
-    (options.report == STATS_JSON ? write_json : write_text)(whole, &code, host);
+    sampler_stop();
+    report.parts[PART_START] = sampler_start_ns();
+    report.parts[PART_UNSEEN] = sampler_unseen_ns();
+    f.whole = sampler_whole_ns();
+    count_instructions(&f);
+    count_memory(&f.memory, &f.memory_above);
+    jit_report_code(&f.code);
+    (options.report == STATS_JSON ? write_json : write_text)(&f);
 }

@@ -3,6 +3,7 @@
 #include <xemu/exit.h>
 #include <xemu/log.h>
 #include <xemu/report.h>
+#include <xemu/sampler.h>
 #include <xemu/sys.h>
 
 #include <signal.h>
@@ -22,7 +23,8 @@ static uint64_t fault_esr(const struct fault *fault)
 void run_loop(struct cpu *cpu)
 {
     this_cpu = cpu;
-    report_thread_begin(cpu);
+    report_begin();
+    sampler_thread_begin(cpu);
     for (;;) {
         bool stepping = sys_stepping(cpu);
         switch (stepping ? engine_step(cpu) : engine_run(cpu)) {

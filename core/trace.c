@@ -48,23 +48,41 @@ void log_guest_code(uint64_t pc, size_t bytes)
     }
 }
 
+size_t disassemble_host(const uint8_t *code, size_t size, uint64_t at, char *text, size_t room)
+{
+    const struct capstone *capstone = handle_for(true);
+    void *found;
+    if (!capstone || capstone->disasm(capstone->handle, code, size, at, 1, &found) != 1) {
+        snprintf(text, room, ".byte 0x%02x", *code);
+        return 1;
+    }
+    const cs_insn *insn = found;
+    size_t length = insn->size;
+    snprintf(text, room, "%s%s%s", insn->mnemonic, insn->op_str[0] ? " " : "", insn->op_str);
+    capstone->free(found, 1);
+    return length;
+}
+
+uint64_t count_host_instructions(const uint8_t *code, size_t size)
+{
+    char text[160];
+    uint64_t count = 0;
+    if (!handle_for(true))
+        return 0;
+    for (size_t at = 0; at < size; count++)
+        at += disassemble_host(code + at, size - at, 0, text, sizeof text);
+    return count;
+}
+
 /* Data between the instructions is shown as bytes. */
 void log_host_code(uint64_t pc, const void *code, size_t bytes, uint64_t at)
 {
-    const struct capstone *capstone = handle_for(true);
+    char text[160];
     const uint8_t *from = code;
-    void *found;
     log_printf("host code of block 0x%lx, %zu bytes:\n", pc, bytes);
     for (size_t n = 0, size; n < bytes; n += size) {
-        size = 1;
-        if (capstone && capstone->disasm(capstone->handle, from + n, bytes - n, at + n, 1, &found) == 1) {
-            const cs_insn *insn = found;
-            size = insn->size;
-            log_printf("  0x%012lx: %s %s\n", at + n, insn->mnemonic, insn->op_str);
-            capstone->free(found, 1);
-        } else {
-            log_printf("  0x%012lx: .byte 0x%02x\n", at + n, from[n]);
-        }
+        size = disassemble_host(from + n, bytes - n, at + n, text, sizeof text);
+        log_printf("  0x%012lx: %s\n", at + n, text);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/profile.h>
 
 #include <string.h>
 #include <sys/mman.h>
@@ -275,12 +276,15 @@ enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *m
     struct code_buffer out;
     struct jit_block block = *made;
     cache_output(&out, arena);
+    out.profile = made->profile ? &made->profile->code : NULL;
     block.code = backend_compile(&out, ir);
     if (!block.code)
         return CACHE_TOO_BIG;
     if (!out.portable)
         block.store_file = 0;
     *added = cache_publish(arena, &out, &block);
+    if (block.profile)
+        profile_code(block.profile, block.code, (*added)->host_bytes, (uint64_t)cache_executable(block.code));
     cache.stats.blocks++;
     cache.stats.guest_instructions += block.guest_bytes / 4;
     cache.stats.host_bytes += (*added)->host_bytes;

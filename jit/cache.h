@@ -44,6 +44,7 @@ struct jit_block {
     uint64_t guest_hash;     /* of that code */
     uint32_t store_place;    /* for the store: the first instruction's place in... */
     uint8_t store_file;      /* ...the file of this number; 0: the block is not to be saved */
+    struct block_profile *profile; /* where its runs are counted; or null */
     bool fixed;              /* good for this pc only */
     _Atomic bool retired;
     struct jit_block *_Atomic next_in_hash;

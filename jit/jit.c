@@ -8,6 +8,7 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 #include <xemu/options.h>
+#include <xemu/profile.h>
 #include <xemu/report.h>
 #include <xemu/trace.h>
 
@@ -15,7 +16,7 @@
 #include <time.h>
 
 enum {
-    MAX_BLOCK = 32,        /* guest instructions */
+    MAX_BLOCK = PROFILE_INSNS, /* guest instructions */
     HEAT_ENTRIES = 1 << 16,
     HOT = 8, /* measured: 4 to 32 are the same for bash, perl and python, less costs start-up, more long programs */
 };
@@ -113,6 +114,7 @@ static struct jit_block *compile(struct cpu *cpu)
     uint64_t started = now_ns();
     uint32_t place = 0;
     unsigned file = store_ready() ? store_place(cpu->pc, &place) : 0;
+    struct block_profile *profile = profile_on() ? profile_new(cpu->pc) : NULL;
     enum cache_answer answer = CACHE_TOO_BIG;
     for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 2) {
         if (!insns)
@@ -120,6 +122,8 @@ static struct jit_block *compile(struct cpu *cpu)
         bool stale;
         do {
             lift(cpu, insns);
+            if (profile)
+                profile_source(profile, jit->ir);
             struct jit_block made = {
                 .pc = cpu->pc,
                 .guest_bytes = guest_bytes(jit->ir),
@@ -128,6 +132,7 @@ static struct jit_block *compile(struct cpu *cpu)
                 .guest_hash = store_hash(jit->ir->read_start, jit->ir->read_end),
                 .store_place = place,
                 .store_file = (uint8_t)file,
+                .profile = profile,
             };
             pthread_mutex_lock(&cache.lock);
             stale = jit->lift_is_stale;
@@ -137,6 +142,7 @@ static struct jit_block *compile(struct cpu *cpu)
             pthread_mutex_unlock(&cache.lock);
         } while (stale);
     }
+    profile_done(profile);
     jit->stats.compile_ns += now_ns() - started;
     if (block && log_mask)
         log_block(jit->ir, block);
@@ -258,7 +264,7 @@ static struct jit_block *find_or_make(struct cpu *cpu)
     struct jit_block *block = cache_find(cpu->pc);
     if (block)
         return block;
-    unsigned runs = options.engine == ENGINE_JIT ? HOT : add_heat(cpu->pc);
+    unsigned runs = options.engine == ENGINE_JIT || profile_on() ? HOT : add_heat(cpu->pc);
     children_note(cpu->pc);
     if ((runs == 0 || runs == HOT) && store_ready() && (block = store_load(cpu)))
         return block;

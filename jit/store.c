@@ -5,6 +5,7 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 #include <xemu/options.h>
+#include <xemu/profile.h>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -146,7 +147,7 @@ static bool find_directory(void)
 bool store_ready(void)
 {
     if (ready == NOT_ASKED) {
-        bool wanted = !log_mask && !options.counts_calls && !getauxval(AT_SECURE);
+        bool wanted = !log_mask && !options.counts_calls && !profile_on() && !getauxval(AT_SECURE);
         ready = NO;
         if (wanted && find_directory())
             ready = YES;

@@ -4,6 +4,7 @@
 #include <xemu/jit.h>
 #include <xemu/loader.h>
 #include <xemu/options.h>
+#include <xemu/sampler.h>
 
 #include <elf.h>
 #include <errno.h>
@@ -306,10 +307,14 @@ static int64_t host_exec(struct cpu *cpu, int dirfd, const char *path, uint64_t 
         jit_save();
     if (!signal_hold(cpu))
         return RESULT_RESTART;
+    if (!cpu->task->vfork_child) /* which is not sampled */
+        sampler_hold();
     signal_before_exec(cpu->task);
     int64_t result =
         HOST_CALL(SYS_execveat, (uint64_t)(int64_t)dirfd, (uint64_t)path, argv, envp, (uint64_t)flags);
     signal_after_failed_exec(cpu->task);
+    if (!cpu->task->vfork_child)
+        sampler_release();
     return result;
 }
 

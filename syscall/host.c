@@ -63,3 +63,10 @@ void host_call_rewind(void *ucontext)
     }
     regs[REG_RIP] = (greg_t)host_call_restart;
 }
+
+void host_call_repeat(void *ucontext)
+{
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+    if (regs[REG_RIP] == (greg_t)host_call_done && regs[REG_RAX] == -EINTR)
+        regs[REG_RIP] = (greg_t)host_call_restart;
+}

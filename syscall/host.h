@@ -47,4 +47,8 @@ static inline int64_t host_raw(long number, uint64_t a, uint64_t b, uint64_t c, 
  * kernel would only resume). */
 void host_call_rewind(void *ucontext);
 
+/* The same for a signal that the guest is not to notice: a call that the kernel has ended for it, with EINTR, is
+ * made again from the guest's SVC. */
+void host_call_repeat(void *ucontext);
+
 #endif

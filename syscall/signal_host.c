@@ -6,7 +6,9 @@
  * The five synchronous signals are the exception: xemu needs them at all times, so the host never blocks nor
  * ignores them, and the guest's mask and disposition are applied to them here. */
 #include <xemu/crash.h>
+#include <xemu/ending.h>
 #include <xemu/fault.h>
+#include <xemu/flame.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/sys.h>
@@ -80,6 +82,11 @@ static void end_abort(const siginfo_t *info, const ucontext_t *uc)
 
 static void on_sync(int signo, siginfo_t *info, void *ucontext)
 {
+    if (flame_asked(signo, info)) {
+        flame_sample(ucontext);
+        host_call_repeat(ucontext);
+        return;
+    }
     if (signo == SIGSEGV)
         end_abort(info, ucontext);
     if (signo == SIGTRAP && tracee_untraced_stop(ucontext))
@@ -129,7 +136,7 @@ static uint64_t inherited_handler(int signo)
 /* Signals whose default action isn't left to the kernel, because there is something to write before it. */
 static uint64_t last_words(void)
 {
-    return (options.report_crash ? ~SURVIVED_SIGNALS : CORE_SIGNALS) & ~UNBLOCKABLE;
+    return (options.report_crash || ending_writes() ? ~SURVIVED_SIGNALS : CORE_SIGNALS) & ~UNBLOCKABLE;
 }
 
 /* The action that stands for the guest's on the host. */
@@ -235,6 +242,8 @@ void signal_default(struct task *task, const siginfo_t *info)
         report_once(info);
     if (SIGBIT(signo) & CORE_SIGNALS)
         coredump(task, info);
+    if (!(SIGBIT(signo) & SURVIVED_SIGNALS) && !task->vfork_child)
+        ending_write();
     host_sigaction(signo, &plain);
     task->traced.passing = signo;
     queue_to_self(info);

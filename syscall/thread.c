@@ -1,10 +1,12 @@
 /* Guest threads: each is a host thread with a cpu, a task and a small host stack. */
+#include <xemu/ending.h>
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
 #include <xemu/interp.h>
 #include <xemu/jit.h>
 #include <xemu/report.h>
+#include <xemu/sampler.h>
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
@@ -196,8 +198,10 @@ void threads_fork_done(struct task *task, enum forked forked)
             if (block != task->block && forked == FORKED_CHILD)
                 block_unmap(block); /* else the C library still has them in its lists */
         }
-        if (forked == FORKED_CHILD)
-            report_forked(this_cpu);
+        if (forked == FORKED_CHILD) {
+            report_forked();
+            sampler_forked(this_cpu);
+        }
         blocks = task->block;
         if (blocks)
             blocks->next = NULL;
@@ -322,11 +326,8 @@ bool thread_is_last(void) { return living == 1; }
 
 int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
 {
-    if (!cpu->task->vfork_child) { /* which counts for its parent */
-        jit_save();
-        jit_report();
-        report_write();
-    }
+    if (!cpu->task->vfork_child) /* which counts for its parent */
+        ending_write();
     return host_call(SYS_exit_group, args);
 }
 
@@ -345,6 +346,6 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
         threads_remove(cpu->task);
         host_raw(SYS_exit, args[0], 0, 0, 0);
     }
-    report_thread_end(cpu);
+    sampler_thread_end(cpu);
     longjmp(cpu->task->leave, 1);
 }

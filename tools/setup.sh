@@ -37,12 +37,16 @@ lintian                    containers     what is wrong with the Debian packages
 docker-compose             containers     docker compose
 jq                         test           JSON that xemu writes is JSON
 gdb-multiarch              test           reads the core files of ARM64 programs
+libxml2-utils              test           xmllint: XML that xemu writes is XML
 cpio                       lab            makes the file system of virtual machines
 qemu-system-x86            lab            a virtual machine, by KVM and emulated
 qemu-system-arm            lab            an emulated ARM64 machine
 seabios                    lab            the virtual machine's firmware
 user-mode-linux            lab            a kernel as a process
 runsc                      lab            gVisor, a kernel in user space
+g++                        lab            compiles what runs programs by dynarmic
+libdynarmic-dev            lab            dynarmic, another recompiler of ARM64
+util-linux                 lab            unshare: gives Debian's programs a /proc
 END
 }
 

@@ -1,18 +1,19 @@
-/* Runs programs and says what they took: inside a container, a virtual machine, or on the machine itself. Small and
- * static, so that it runs everywhere and so that a program's memory is not shadowed by its starter's.
+/* Runs programs and says what they took: inside a container, a virtual machine, or on the machine itself.
+ * Small and static, so that it runs everywhere and so that a program's memory is not shadowed by its
+ * starter's.
  *
- * It reads commands from its standard input and answers on its standard output, in lines; what does not begin with
- * "lab:" is the console's noise:
+ * It reads commands from its standard input and answers on its standard output, in lines; what does not begin
+ * with "lab:" is the console's noise:
  *
  *   lab:ready RELEASE                                   it is there, on this kernel
  *   run <tab> SECONDS <tab> ROOT <tab> PATH <tab> ARGUMENT...
- *   lab:metric NAME VALUE UNIT                          for each line "@NAME VALUE UNIT" that the program printed
- *   lab:done STATUS WALL CPU RSS BYTES HASH WHY         nanoseconds of CLOCK_MONOTONIC, nanoseconds of CPU time of
- *                                                       the program and its children, KiB; 64-bit FNV-1a of the
- *                                                       rest of the output; the last line of its complaints
+ *   lab:metric NAME VALUE UNIT                          for each line "@NAME VALUE UNIT" that the program
+ * printed lab:done STATUS WALL CPU RSS BYTES HASH WHY         nanoseconds of CLOCK_MONOTONIC, nanoseconds of
+ * CPU time of the program and its children, KiB; 64-bit FNV-1a of the rest of the output; the last line of
+ * its complaints
  *
- * ROOT: a directory to make the root of the file system, or "-". A program that takes longer than SECONDS is killed:
- * status -1. Started as the first process of a machine it mounts what programs need. */
+ * ROOT: a directory to make the root of the file system, or "-". A program that takes longer than SECONDS is
+ * killed: status -1. Started as the first process of a machine it mounts what programs need. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -178,8 +179,8 @@ static void run(const struct request *request)
     last_line(complaints, why, sizeof why);
     close(complaints);
     int shown = !in_time ? -1 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    printf("lab:done %d %" PRIu64 " %" PRIu64 " %ld %" PRIu64 " %016" PRIx64 " %s\n", shown, wall, cpu_ns(&usage),
-           usage.ru_maxrss, out.bytes, out.hash, why);
+    printf("lab:done %d %" PRIu64 " %" PRIu64 " %ld %" PRIu64 " %016" PRIx64 " %s\n", shown, wall,
+           cpu_ns(&usage), usage.ru_maxrss, out.bytes, out.hash, why);
 }
 
 static bool parse(char *line, struct request *request)
@@ -229,7 +230,8 @@ int main(int argc, char **argv)
 {
     static char line[LINE_MAX_];
     struct utsname names;
-    const char *console = getenv("lab_console"); /* the kernel puts there what it does not know of its command line */
+    const char *console =
+        getenv("lab_console"); /* the kernel puts there what it does not know of its command line */
     if (getpid() == 1 && console)
         become_init(console);
     (void)argc, (void)argv;

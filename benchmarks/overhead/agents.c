@@ -1,5 +1,5 @@
-/* Agents: one for each launcher, the script that makes a machine, a container or nothing, and starts benchmarks/overhead/
- * agent.c in it. They are started at the beginning and wait, idle, for their turns. */
+/* Agents: one for each launcher, the script that makes a machine, a container or nothing, and starts
+ * benchmarks/overhead/ agent.c in it. They are started at the beginning and wait, idle, for their turns. */
 #include "lab.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@ static struct agent {
     int to, from;
     char text[TEXT_MAX]; /* what has come and is no whole line yet */
     size_t used;
-    char *log;           /* where its complaints go */
+    char *log; /* where its complaints go */
     bool ready;
-    char said[200];      /* the last line without "lab:": a console's */
+    char said[200]; /* the last line without "lab:": a console's */
 } agents[AGENTS_MAX];
 static int agent_count;
 
@@ -49,7 +49,8 @@ static void pin(int cpu)
         sched_setaffinity(0, sizeof set, &set);
 }
 
-/* In the child. Where that is allowed a level has processes and mounts of its own, and nothing of it survives it. */
+/* In the child. Where that is allowed a level has processes and mounts of its own, and nothing of it survives
+ * it. */
 static _Noreturn void become(const struct agent *agent, int in, int out, int cpu)
 {
     char *words[WORDS_MAX + 8] = {"unshare", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child"};
@@ -118,8 +119,8 @@ void agents_stop(void)
 
 /* --- lines -------------------------------------------------------------------------------------------- */
 
-/* The next line of the agent's into line[size], what is before "lab:" left out. 1: there is one, 0: not until the
- * deadline, -1: it has ended, -2: interrupted. */
+/* The next line of the agent's into line[size], what is before "lab:" left out. 1: there is one, 0: not until
+ * the deadline, -1: it has ended, -2: interrupted. */
 static int read_line(struct agent *agent, double deadline, char *line, size_t size)
 {
     for (;;) {
@@ -185,7 +186,8 @@ static const char *await(struct agent *agent, double deadline, const char **kern
     }
     if (got == 1)
         why = strdup(strncmp(line, "lab:missing ", 12) == 0 ? line + 12 : line);
-    else if (got == 0 && asprintf(&why, "it did not come up within %d seconds%s", boot_s, last_words(agent)) < 0)
+    else if (got == 0 &&
+             asprintf(&why, "it did not come up within %d seconds%s", boot_s, last_words(agent)) < 0)
         why = NULL;
     else if (got < 0 && asprintf(&why, "it ended while it started%s", last_words(agent)) < 0)
         why = NULL;
@@ -199,7 +201,8 @@ static const char *missing_prefix(const struct level *level)
     char *words[WORDS_MAX], *why = NULL;
     if (!level->prefix[0] || level->missing)
         return NULL;
-    if (split_words(expand_names(level->prefix), words, WORDS_MAX) && strchr(words[0], '/') && access(words[0], X_OK))
+    if (split_words(expand_names(level->prefix), words, WORDS_MAX) && strchr(words[0], '/') &&
+        access(words[0], X_OK))
         return asprintf(&why, "%s is not there", words[0]) < 0 ? "it is not there" : why;
     return NULL;
 }
@@ -272,11 +275,13 @@ static double process_ns(pid_t pid, pid_t *parent)
     char *after = strrchr(text, ')');
     int ppid = 0;
     if (after)
-        sscanf(after + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &ppid, &user, &system);
+        sscanf(after + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &ppid, &user,
+               &system);
     *parent = ppid;
     if (clock_getcpuclockid(pid, &clock) == 0)
         clock_gettime(clock, &used);
-    return (double)used.tv_sec * 1e9 + (double)used.tv_nsec + (double)(user + system) * 1e9 / (double)sysconf(_SC_CLK_TCK);
+    return (double)used.tv_sec * 1e9 + (double)used.tv_nsec +
+           (double)(user + system) * 1e9 / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* Of the process and all its descendants. */
@@ -317,7 +322,8 @@ static double tree_ns(pid_t root)
 /* --- a run -------------------------------------------------------------------------------------------- */
 
 /* The command, as the agent wants it; malloc'd. */
-static char *command_of(const struct lab *lab, const struct level *level, const struct program *program, int size)
+static char *command_of(const struct lab *lab, const struct level *level, const struct program *program,
+                        int size)
 {
     char *words[WORDS_MAX], *line = NULL, here[PATH_MAX] = "";
     size_t length;
@@ -334,7 +340,7 @@ static char *command_of(const struct lab *lab, const struct level *level, const 
         fprintf(out, "\t%s%s%s/%s\t%d\n", on_host ? here : "/lab", on_host ? "/build/lab/" : "",
                 on_host ? level->arch : "", program->name, size);
     } else {
-        n = split_words(program->command, words, WORDS_MAX);
+        n = command_words(program, native ? "amd64" : "arm64", words, WORDS_MAX);
         fprintf(out, "\t%s%s", native ? "" : here, native ? "" : "/build/sysroot-arm64");
         for (int i = 0; i < n; i++)
             fprintf(out, "%s%s", i ? "\t" : "", words[i]);
@@ -348,7 +354,8 @@ static void take_metric(struct run *run, const char *text)
 {
     struct metric metric;
     char unit[16];
-    if (sscanf(text, "%39s %lf %15s", metric.name, &metric.value, unit) != 3 || run->metric_count == METRICS_MAX)
+    if (sscanf(text, "%39s %lf %15s", metric.name, &metric.value, unit) != 3 ||
+        run->metric_count == METRICS_MAX)
         return;
     run->metrics = realloc(run->metrics, (size_t)(run->metric_count + 1) * sizeof metric);
     if (!run->metrics)
@@ -359,8 +366,8 @@ static void take_metric(struct run *run, const char *text)
 static void take_result(struct run *run, const char *text)
 {
     int at = 0;
-    sscanf(text, "%d %lf %lf %ld %" SCNu64 " %" SCNx64 " %n", &run->status, &run->wall, &run->cpu, &run->rss, &run->bytes,
-           &run->hash, &at);
+    sscanf(text, "%d %lf %lf %ld %" SCNu64 " %" SCNx64 " %n", &run->status, &run->wall, &run->cpu, &run->rss,
+           &run->bytes, &run->hash, &at);
     snprintf(run->why, sizeof run->why, "%.150s", at ? text + at : "");
 }
 
@@ -377,7 +384,8 @@ bool agents_run(struct lab *lab, int level, int program, int size, struct run *r
     free(command);
     double deadline = started + (lab->limit_s + 10) * 1e9;
     int got;
-    while ((got = read_line(agent, deadline, line, sizeof line)) == 1 && strncmp(line, "lab:metric ", 11) == 0)
+    while ((got = read_line(agent, deadline, line, sizeof line)) == 1 &&
+           strncmp(line, "lab:metric ", 11) == 0)
         take_metric(run, line + 11);
     if (got == 1)
         take_result(run, line + strcspn(line, " "));
@@ -390,7 +398,8 @@ bool agents_run(struct lab *lab, int level, int program, int size, struct run *r
         run->wall = now_ns() - started;
     }
     if (got != 1) {
-        snprintf(run->why, sizeof run->why, got ? "the level ended during this run" : "the level does not answer");
+        snprintf(run->why, sizeof run->why,
+                 got ? "the level ended during this run" : "the level does not answer");
         on->missing = strdup(run->why);
         stop(agent);
     }

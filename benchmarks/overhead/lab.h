@@ -18,8 +18,8 @@
 
 enum { LEVELS_MAX = 48, PROGRAMS_MAX = 128, METRICS_MAX = 24, WORDS_MAX = 40, SIZES = 2, NATIVE = 0 };
 
-/* Which time stands for a level: the program's own CPU time; CPU time of everything that makes up the level, as the host
- * counts it; or the time that passed. */
+/* Which time stands for a level: the program's own CPU time; CPU time of everything that makes up the level,
+ * as the host counts it; or the time that passed. */
 enum clock { CLOCK_CPU, CLOCK_HOST, CLOCK_WALL, CLOCKS };
 extern const char *const clock_names[CLOCKS];
 
@@ -27,8 +27,8 @@ extern const char *const clock_names[CLOCKS];
 struct level {
     const char *name, *group, *arch, *launcher, *prefix, *about;
     enum clock clock;
-    int sizes[SIZES];    /* percent of a program's work: small, large */
-    bool real;           /* Debian's programs are there */
+    int sizes[SIZES]; /* percent of a program's work: small, large */
+    bool real;        /* Debian's programs are there */
     bool chosen, not_quick;
     const char *missing; /* why it cannot be measured; null: it can */
     const char *version; /* of the emulator, or the kernel behind it */
@@ -38,6 +38,7 @@ struct level {
 /* A row of programs.tbl. */
 struct program {
     const char *name, *experiment, *command, *about;
+    const char *packages; /* of Debian's, with blanks between */
     bool in_quick, any_output, chosen;
     const char *missing;
 };
@@ -50,11 +51,11 @@ struct metric {
 /* One run of a program. Times are nanoseconds, memory KiB. */
 struct run {
     int level, program, size, round, number;
-    int status;      /* the program's exit status; -1: time was over, -2: the level broke */
+    int status; /* the program's exit status; -1: time was over, -2: the level broke */
     double wall, cpu, host;
     long rss;
     uint64_t bytes, hash;
-    char why[160];   /* its last complaint */
+    char why[160]; /* its last complaint */
     int metric_count;
     struct metric *metrics;
 };
@@ -86,13 +87,16 @@ bool choose_programs(struct lab *lab, const char *names, const char *experiments
 int split_words(const char *text, char **words, int room);
 /* "{root}" and the like replaced, malloc'd. */
 char *expand_names(const char *text);
+/* The words of a program's command for an architecture of Debian's; as split_words(). */
+int command_words(const struct program *program, const char *arch, char **words, int room);
 bool is_lab_program(const struct program *program);
 int find_level(const struct lab *lab, const char *name);
 int find_program(const struct lab *lab, const char *name);
 
 /* --- agents.c --- */
 
-/* Starts what the chosen levels need, waits for it up to boot_s seconds, and notes what is missing and why. */
+/* Starts what the chosen levels need, waits for it up to boot_s seconds, and notes what is missing and why.
+ */
 void agents_start(struct lab *lab, int boot_s);
 void agents_stop(void);
 /* Runs a program; fills all of *run but number and round. False: interrupted. */
@@ -125,19 +129,20 @@ const char *meta_text(const struct lab *lab, const char *key);
 
 /* --- analyse.c --- */
 
-/* Cold: the first run of all, small: nothing was in any cache. Warm: a whole process, with its start and all its
- * translation. Steady: what the large size costs more than the small one: neither start nor translation. */
+/* Cold: the first run of all, small: nothing was in any cache. Warm: a whole process, with its start and all
+ * its translation. Steady: what the large size costs more than the small one: neither start nor translation.
+ */
 enum state { COLD, WARM, STEADY, STATES };
 extern const char *const state_names[STATES];
 
 struct entry {
-    int level, program, metric; /* metric: index into program_metrics(), or -1 */
-    const char *missing;        /* why there is nothing; null: there is */
-    struct estimate time;       /* nanoseconds: of the large size, or of a metric's operation */
+    int level, program, metric;    /* metric: index into program_metrics(), or -1 */
+    const char *missing;           /* why there is nothing; null: there is */
+    struct estimate time;          /* nanoseconds: of the large size, or of a metric's operation */
     struct estimate ratio[STATES]; /* to native; n is 0 where there is none */
-    struct samples samples;     /* what `time` was computed from */
+    struct samples samples;        /* what `time` was computed from */
     size_t outliers;
-    double rss;                 /* KiB, median */
+    double rss; /* KiB, median */
 };
 
 struct analysis {
@@ -154,7 +159,8 @@ const struct entry *find_entry(const struct analysis *a, int level, int program,
 /* The name of a program's metric, or null past the last. */
 const char *metric_name(const struct lab *lab, int program, int metric);
 /* Geometric mean of ratios of an experiment (null: of all but those with metrics) on a level. */
-struct estimate mean_ratio(const struct analysis *a, int level, const char *experiment, enum state state, int *programs);
+struct estimate mean_ratio(const struct analysis *a, int level, const char *experiment, enum state state,
+                           int *programs);
 
 /* Prints how far two results agree; returns how many of 1000 entries do. */
 int compare_results(struct lab *first, struct lab *second);
@@ -181,7 +187,8 @@ struct stack {
     double parts[16];
 };
 /* Bars of 100 %, divided. */
-void svg_stacks(FILE *out, const char *title, const struct stack *stacks, int n, const char *const *names, int parts);
+void svg_stacks(FILE *out, const char *title, const struct stack *stacks, int n, const char *const *names,
+                int parts);
 /* Text in HTML. */
 void html_text(FILE *out, const char *text);
 

@@ -1,5 +1,5 @@
-/* The plan: every program on every level, in every size, once a round; each round in an order of its own, so that what
- * changes slowly on the machine hits all alike. */
+/* The plan: every program on every level, in every size, once a round; each round in an order of its own, so
+ * that what changes slowly on the machine hits all alike. */
 #include "lab.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ bool job_possible(const struct lab *lab, int level, int program, const char **wh
     const struct program *what = &lab->programs[program];
     *why = on->missing ? on->missing : what->missing;
     if (!*why && !is_lab_program(what) && !on->real)
-        *why = "this level has the lab's static programs only";
+        *why = "this level runs the lab's own programs only";
     return !*why;
 }
 
@@ -60,7 +60,8 @@ static bool is_done(const struct lab *lab, const struct job *job, int round)
 {
     for (int i = 0; i < lab->run_count; i++) {
         const struct run *run = &lab->runs[i];
-        if (run->round == round && run->level == job->level && run->program == job->program && run->size == job->size)
+        if (run->round == round && run->level == job->level && run->program == job->program &&
+            run->size == job->size)
             return true;
     }
     return false;
@@ -84,12 +85,38 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* In how many rounds a job runs once: what takes long would leave no time for the others. */
+static int interval_of(const struct lab *lab, const struct job *job)
+{
+    for (int i = 0; i < lab->run_count; i++) {
+        const struct run *run = &lab->runs[i];
+        if (run->round == 0 && run->level == job->level && run->program == job->program &&
+            run->size == job->size)
+            return run->wall > 3e9 ? 4 : run->wall > 1e9 ? 2 : 1;
+    }
+    return 1;
+}
+
+/* The small size, which only the steady state needs. Native's is small for one level and large for another. */
+static bool is_small(const struct lab *lab, const struct job *job)
+{
+    return job->level != NATIVE && is_lab_program(&lab->programs[job->program]) &&
+           job->size == lab->levels[job->level].sizes[0];
+}
+
+/* All run in the first two rounds, then each in rounds of its own, small sizes in every second one. */
+static bool is_due(const struct lab *lab, const struct job *job, int round)
+{
+    int interval = round > 1 ? interval_of(lab, job) * (is_small(lab, job) ? 2 : 1) : 1;
+    return (round + job->program) % interval == 0;
+}
+
 /* --- progress ----------------------------------------------------------------------------------------- */
 
 static struct {
     double started, saved, shown;
-    int done, all;      /* jobs, of this process's share */
-    double round_s;     /* what the last whole round took */
+    int done, all;  /* jobs, of this process's share */
+    double round_s; /* what the last whole round took */
 } progress;
 
 static void show(const struct lab *lab, const struct job *job, int round)
@@ -103,9 +130,9 @@ static void show(const struct lab *lab, const struct job *job, int round)
     double left = progress.done ? spent / progress.done * (progress.all - progress.done) : 0;
     double most = lab->budget_s - lab->spent_s - spent;
     left = left > most && most > 0 ? most : left;
-    fprintf(stderr, "lab: round %d of %d, run %d of %d, %d:%02d left: %s on %s%s", round, lab->rounds, progress.done + 1,
-            progress.all, (int)left / 60, (int)left % 60, lab->programs[job->program].name, lab->levels[job->level].name,
-            terminal ? "\033[K\r" : "\n");
+    fprintf(stderr, "lab: round %d of %d, run %d of %d, %d:%02d left: %s on %s%s", round, lab->rounds,
+            progress.done + 1, progress.all, (int)left / 60, (int)left % 60, lab->programs[job->program].name,
+            lab->levels[job->level].name, terminal ? "\033[K\r" : "\n");
 }
 
 static void save_sometimes(struct lab *lab)
@@ -130,7 +157,8 @@ static bool run_round(struct lab *lab, const struct job *jobs, int count, int ro
     random_order(&random, order, (size_t)count);
     for (int i = 0; i < count && !interrupted; i++) {
         const struct job *job = &jobs[order[i]];
-        if (!is_done(lab, job, round) && !has_failed(lab, job) && job_possible(lab, job->level, job->program, &why)) {
+        if (is_due(lab, job, round) && !is_done(lab, job, round) && !has_failed(lab, job) &&
+            job_possible(lab, job->level, job->program, &why)) {
             show(lab, job, round);
             if (!agents_run(lab, job->level, job->program, job->size, &run))
                 break;

@@ -9,28 +9,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off */
 static const char style[] =
     ":root{--ink:#1b2430;--soft:#5b6776;--line:#d5dbe3;--blue:#1f5fa8;--paper:#fff;--warn:#a03412}"
-    "*{box-sizing:border-box}body{margin:0 auto;padding:1rem;max-width:76rem;background:var(--paper);color:var(--ink);"
-    "font:16px/1.5 system-ui,sans-serif}h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.2rem;font-size:1.25rem;"
-    "border-bottom:2px solid var(--line)}h3{font-size:1rem;margin:1rem 0 .2rem}p,li{max-width:48rem;"
-    "overflow-wrap:anywhere}.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,23rem),1fr));"
-    "gap:1rem 2rem}figure{margin:0;break-inside:avoid}figcaption{font-weight:600;font-size:.95rem}"
+    "*{box-sizing:border-box}"
+    "body{margin:0 auto;padding:1rem;max-width:76rem;background:var(--paper);color:var(--ink);font:16px/1.5 "
+    "system-ui,sans-serif}h1{font-size:1.6rem;line-height:1.2}"
+    "h2{margin-top:2.2rem;font-size:1.25rem;border-bottom:2px solid var(--line)}"
+    "h3{font-size:1rem;margin:1rem 0 .2rem}p,li{max-width:48rem;overflow-wrap:anywhere}"
+    ".plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,23rem),1fr));gap:1rem 2rem}"
+    "figure{margin:0;break-inside:avoid}figcaption{font-weight:600;font-size:.95rem}"
     "svg{width:100%;max-width:40rem;height:auto;display:block;font-family:inherit}"
-    "svg text{fill:var(--ink);font-size:10.5px}.label{text-anchor:end}.value{text-anchor:end;font-variant-numeric:"
-    "tabular-nums}svg .tick,svg .note{fill:var(--soft);font-size:9.5px}.tick{text-anchor:middle}svg .key{font-size:9.5px}"
+    "svg text{fill:var(--ink);font-size:10.5px}.label{text-anchor:end}"
+    ".value{text-anchor:end;font-variant-numeric:tabular-nums}"
+    "svg .tick,svg .note{fill:var(--soft);font-size:9.5px}.tick{text-anchor:middle}svg .key{font-size:9.5px}"
     ".grid{stroke:var(--line);stroke-width:.7}.native{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 2}"
     ".point{fill:var(--blue)}.interval{stroke:var(--blue);stroke-width:2.2}"
-    ".outlier{fill:none;stroke:var(--warn);stroke-width:.8}"
-    ".part0{fill:#1f5fa8}.part1{fill:#e0a030}.part2{fill:#8a4fa0}.part3{fill:#3a9b6e}.part4{fill:#c8483a}.part5{fill:"
-    "#58a9d6}.part6{fill:#8b8f96}.part7{fill:#d889b5}.part8{fill:#6b5b3a}.part9{fill:#b5c24d}"
+    ".outlier{fill:none;stroke:var(--warn);stroke-width:.8}.part0{fill:#1f5fa8}.part1{fill:#e0a030}"
+    ".part2{fill:#8a4fa0}.part3{fill:#3a9b6e}.part4{fill:#c8483a}.part5{fill:#58a9d6}.part6{fill:#8b8f96}"
+    ".part7{fill:#d889b5}.part8{fill:#6b5b3a}.part9{fill:#b5c24d}"
     "table{border-collapse:collapse;font-size:.85rem;width:100%;font-variant-numeric:tabular-nums}"
     "th,td{text-align:right;padding:.15rem .4rem;border-bottom:1px solid var(--line);vertical-align:top}"
-    "th:first-child,td:first-child{text-align:left}td.text,th.text{text-align:left;overflow-wrap:anywhere}"
+    "th:first-child,td:first-child{text-align:left}td.text,th.text{text-align:left}"
+    ".missing{overflow-wrap:anywhere}.interval-text{white-space:nowrap;display:inline-block}"
     "thead{display:table-header-group}tr{break-inside:avoid}.tables{columns:2 24rem;column-gap:2rem}"
-    ".about td{padding-bottom:.5rem}.tables section{break-inside:avoid-column}.missing{color:var(--warn)}.soft{color:var(--soft)}"
-    "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.78rem}th,td{padding:.15rem .2rem}}"
-    "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr 1fr}a{color:inherit}}";
+    ".about td{padding-bottom:.5rem}.tables section{break-inside:avoid-column}.missing{color:var(--warn)}"
+    ".soft{color:var(--soft)}"
+    "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.78rem}th,td{padding:.15rem "
+    ".2rem}}"
+    "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr 1fr}a{"
+    "color:inherit}}";
+/* clang-format on */
 
 static const struct lab *lab;
 static const struct analysis *analysis;
@@ -38,10 +47,7 @@ static FILE *out;
 
 static void text(const char *what) { html_text(out, what); }
 
-static void digits(double value)
-{
-    fprintf(out, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value);
-}
+static void digits(double value) { fprintf(out, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value); }
 
 static void ratio_cell(struct estimate e)
 {
@@ -51,11 +57,15 @@ static void ratio_cell(struct estimate e)
     }
     fputs("<td>", out);
     digits(e.value);
-    fputs(" <span class=soft>[", out);
+    if (!stats_has_interval(e)) {
+        fputs(" <span class=soft>(1)</span></td>", out);
+        return;
+    }
+    fputs(" <span class=\"soft interval-text\">[", out);
     digits(e.low);
     fputs(", ", out);
     digits(e.high);
-    fprintf(out, "]</span>%s</td>", stats_includes(e, 1) ? " =" : "");
+    fprintf(out, "]%s</span></td>", stats_includes(e, 1) ? " =" : "");
 }
 
 static void time_cell(double ns)
@@ -96,8 +106,8 @@ static void levels_plot(enum state state, const char *title)
     int n = 0;
     for (int l = 0; l < lab->level_count; l++)
         if (shown(l))
-            bars[n++] = (struct bar){.label = lab->levels[l].name, .at = analysis->mean[l].ratio[state],
-                                     .note = missing_note(l)};
+            bars[n++] = (struct bar){
+                .label = lab->levels[l].name, .at = analysis->mean[l].ratio[state], .note = missing_note(l)};
     open_figure(title);
     svg_points(out, title, "times of native", bars, n, 1);
     close_figure();
@@ -150,7 +160,9 @@ static const char *verdict(const struct rule *rule, struct estimate e)
 
 static void rules_table(void)
 {
-    fputs("<table><thead><tr><th>rule<th class=text>level<th>measured, warm<th class=text>verdict</thead><tbody>\n", out);
+    fputs("<table><thead><tr><th>rule<th class=text>level<th>measured, warm<th "
+          "class=text>verdict</thead><tbody>\n",
+          out);
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
         for (int l = 0; l < lab->level_count; l++) {
             struct estimate e = analysis->mean[l].ratio[WARM];
@@ -182,7 +194,8 @@ static void level_plot(int level)
         const struct entry *entry = find_entry(analysis, level, p, -1);
         if (!entry || has_metrics(p))
             continue;
-        struct bar bar = {.label = lab->programs[p].name, .at = entry->missing ? (struct estimate){0} : entry->ratio[WARM]};
+        struct bar bar = {.label = lab->programs[p].name,
+                          .at = entry->missing ? (struct estimate){0} : entry->ratio[WARM]};
         bar.note = !entry->missing                     ? "no figure"
                    : strstr(entry->missing, "differs") ? "output differs"
                    : strstr(entry->missing, "failed")  ? "failed"
@@ -200,7 +213,8 @@ static void level_plot(int level)
 static bool is_measured(int level)
 {
     for (int i = 0; i < analysis->count; i++)
-        if (analysis->entries[i].level == level && !analysis->entries[i].missing && analysis->entries[i].metric < 0)
+        if (analysis->entries[i].level == level && !analysis->entries[i].missing &&
+            analysis->entries[i].metric < 0)
             return true;
     return false;
 }
@@ -213,7 +227,8 @@ static void metrics_plot(int program, int metric)
     for (int l = 0; l < lab->level_count; l++) {
         const struct entry *entry = find_entry(analysis, l, program, metric);
         if (entry && !entry->missing)
-            bars[n++] = (struct bar){.label = lab->levels[l].name, .at = entry->time, .samples = &entry->samples, .scale = 1};
+            bars[n++] = (struct bar){
+                .label = lab->levels[l].name, .at = entry->time, .samples = &entry->samples, .scale = 1};
     }
     open_figure(name);
     svg_points(out, name, "nanoseconds", bars, n, 0);
@@ -238,7 +253,9 @@ static void entries_table(int level)
 {
     fputs("<section><h3>", out);
     text(lab->levels[level].name);
-    fputs("</h3><table><thead><tr><th>program<th>time<th>times of native<th>steady<th>runs<th>outliers</thead><tbody>\n", out);
+    fputs("</h3><table><thead><tr><th>program<th>time<th>times of "
+          "native<th>steady<th>runs<th>outliers</thead><tbody>\n",
+          out);
     for (int i = 0; i < analysis->count; i++) {
         const struct entry *e = &analysis->entries[i];
         if (e->level != level)
@@ -268,7 +285,8 @@ static void memory_plot(void)
     for (int l = 0; program >= 0 && l < lab->level_count; l++) {
         const struct entry *e = find_entry(analysis, l, program, -1);
         if (e && !e->missing && e->rss > 0)
-            bars[n++] = (struct bar){.label = lab->levels[l].name, .at = {e->rss / 1024, e->rss / 1024, e->rss / 1024, 1}};
+            bars[n++] = (struct bar){.label = lab->levels[l].name,
+                                     .at = {e->rss / 1024, e->rss / 1024, e->rss / 1024, 1}};
     }
     if (!n)
         return;
@@ -278,8 +296,11 @@ static void memory_plot(void)
     for (int l = n = 0; l < lab->level_count; l++) {
         const struct entry *e = find_entry(analysis, l, program, -1);
         if (e && !e->missing)
-            bars[n++] = (struct bar){.label = lab->levels[l].name, .samples = &e->samples, .scale = 1e-6,
-                .at = {e->time.value / 1e6, e->time.low / 1e6, e->time.high / 1e6, e->time.n}};
+            bars[n++] =
+                (struct bar){.label = lab->levels[l].name,
+                             .samples = &e->samples,
+                             .scale = 1e-6,
+                             .at = {e->time.value / 1e6, e->time.low / 1e6, e->time.high / 1e6, e->time.n}};
     }
     open_figure("Time of a program that does nothing");
     svg_points(out, "start-up", "milliseconds", bars, n, 0);
@@ -296,8 +317,10 @@ static void parts_section(void)
     int n = 0, parts = 0;
     if (!json_object_size(lab->reports))
         return;
-    fputs("<h2>Where the time goes in xemu</h2><p>CPU time as <code>xemu --report=json</code> says, one run of each "
-          "program.</p>\n", out);
+    fputs("<h2>Where the time goes in xemu</h2><p>CPU time as <code>xemu --report=json</code> says, one run "
+          "of each "
+          "program.</p>\n",
+          out);
     json_object_foreach(lab->reports, program, report)
     {
         int at = 0;
@@ -316,18 +339,20 @@ static void parts_section(void)
     open_figure("Parts of the CPU time");
     svg_stacks(out, "parts of the CPU time", stacks, n, names, parts);
     close_figure();
-    fputs("<table><thead><tr><th>program<th>guest instructions run<th>host per guest instruction<th>KiB of code<th>MiB "
-          "resident</thead><tbody>\n", out);
+    fputs("<table><thead><tr><th>program<th>guest instructions run<th>host instructions for each"
+          "<th>KiB of code<th>MiB resident</thead><tbody>\n",
+          out);
     json_object_foreach(lab->reports, program, report)
     {
         json_t *counts = json_object_get(report, "counts");
         fputs("<tr><td>", out);
         text(program);
-        double guest = json_number_value(json_object_get(counts, "guest_instructions_run"));
+        double guest = json_number_value(json_object_get(counts, "guest_instructions"));
         fprintf(out, guest > 0 ? "<td>%.3g" : "<td>–", guest);
-        double expansion = json_number_value(json_object_get(counts, "expansion"));
+        double expansion = json_number_value(json_object_get(counts, "instruction_expansion"));
         fprintf(out, expansion > 0 ? "<td>%.2f" : "<td>–", expansion);
-        fprintf(out, "<td>%.0f<td>%.1f\n", json_number_value(json_object_get(counts, "cache_bytes_used")) / 1024,
+        fprintf(out, "<td>%.0f<td>%.1f\n",
+                json_number_value(json_object_get(counts, "cache_bytes_used")) / 1024,
                 json_number_value(json_object_get(counts, "resident_bytes")) / 1048576);
     }
     fputs("</tbody></table>\n", out);
@@ -342,7 +367,8 @@ static void machine_table(void)
     fputs("<table><tbody>\n", out);
     json_object_foreach(lab->meta, key, value)
     {
-        char *made = json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
+        char *made =
+            json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY);
         fputs("<tr><td>", out);
         text(key);
         fputs("<td class=text>", out);
@@ -355,9 +381,12 @@ static void machine_table(void)
 
 static void head(void)
 {
-    fprintf(out, "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
-                 "content=\"width=device-width,initial-scale=1\"><title>The overhead lab</title><style>%s</style></head>"
-                 "<body>\n<h1>What virtualisation costs, at every level</h1>\n<p>Measured on ", style);
+    fprintf(out,
+            "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
+            "content=\"width=device-width,initial-scale=1\"><title>The overhead "
+            "lab</title><style>%s</style></head>"
+            "<body>\n<h1>What virtualisation costs, at every level</h1>\n<p>Measured on ",
+            style);
     text(meta_text(lab, "cpu"));
     fputs(", kernel ", out);
     text(meta_text(lab, "kernel"));
@@ -365,26 +394,36 @@ static void head(void)
     text(meta_text(lab, "started"));
     fputs(", with ", out);
     text(meta_text(lab, "xemu"));
-    fprintf(out, ": %d runs, %d rounds after a warm-up, in an order that seed %" PRIu64 " gave.%s</p>\n", lab->run_count,
-            lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->seed,
-            lab->finished ? "" : " <strong class=missing>The run was interrupted: this is what was done until then.</strong>");
+    fprintf(
+        out, ": %d runs, %d rounds after a warm-up, in an order that seed %" PRIu64 " gave.%s</p>\n",
+        lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->seed,
+        lab->finished
+            ? ""
+            : " <strong class=missing>The run was interrupted: this is what was done until then.</strong>");
 }
 
 static void explanation(void)
 {
     fputs("<h2>How to read this</h2><ul>"
-          "<li>A figure is the median of the rounds, a line or a pair of brackets its 95 % confidence interval, from "
-          "1000 bootstrap samples. Points without a visible line have a narrow interval.</li>"
-          "<li>“times of native” compares with the same source, compiled by the same compiler for this machine and run "
+          "<li>A figure is the median of the rounds, a line or a pair of brackets its 95 % confidence "
+          "interval, from "
+          "1000 bootstrap samples. Points without a visible line have a narrow interval; (1): a single "
+          "sample, which has none.</li>"
+          "<li>“times of native” compares with the same source, compiled by the same compiler for this "
+          "machine and run "
           "on it as it is. “=”: the interval holds 1, the level is not distinguishable from native.</li>"
-          "<li>Warm: a whole process, with its start and all its translation. Steady: what the program’s large size costs "
+          "<li>Warm: a whole process, with its start and all its translation. Steady: what the program’s "
+          "large size costs "
           "above its small one, so that neither is in it. Cold: the very first run, of the small size.</li>"
-          "<li>Small red crosses are runs beyond Tukey’s fences (1.5 interquartile ranges). They are in the medians "
+          "<li>Small red crosses are runs beyond Tukey’s fences (1.5 interquartile ranges). They are in the "
+          "medians "
           "all the same.</li>"
           "<li>Which time: <em>cpu</em> is CPU time of the program and its children as its kernel counts it; "
           "<em>host</em> is CPU time of all host processes that make up the level; <em>wall</em> is what "
           "CLOCK_MONOTONIC says. Native is measured by the same (cpu for host).</li>"
-          "<li>Figures in nanoseconds of single operations are CPU time by the program’s own clock.</li></ul>\n", out);
+          "<li>Figures in nanoseconds of single operations are CPU time by the program’s own "
+          "clock.</li></ul>\n",
+          out);
 }
 
 static void body(void)
@@ -413,7 +452,8 @@ static void body(void)
             entries_table(l);
     fputs("</div>\n<h2>The machine</h2>\n", out);
     machine_table();
-    fputs("<p class=soft>results.json, beside this file, has every run; results.csv a line for each.</p></body></html>\n",
+    fputs("<p class=soft>results.json, beside this file, has every run; results.csv a line for "
+          "each.</p></body></html>\n",
           out);
 }
 

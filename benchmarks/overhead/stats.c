@@ -108,41 +108,87 @@ double stats_geometric_mean(struct samples values)
 
 /* --- bootstrap ---------------------------------------------------------------------------------------- */
 
-static double resampled_median(struct samples samples, struct random *random, double *room)
+/* The median of the group's samples in `count` rounds, those that are there; room[] is for `count` numbers.
+ * Returns 0 where there are none. */
+static double median_of_rounds(struct samples group, const size_t *rounds, size_t count, double *room)
 {
-    for (size_t i = 0; i < samples.n; i++)
-        room[i] = samples.at[random_below(random, samples.n)];
-    qsort(room, samples.n, sizeof *room, by_size);
-    return quantile_of(room, samples.n, 0.5);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (rounds[i] < group.n && !isnan(group.at[rounds[i]]))
+            room[n++] = group.at[rounds[i]];
+    qsort(room, n, sizeof *room, by_size);
+    return quantile_of(room, n, 0.5);
 }
 
-struct estimate stats_bootstrap(const struct samples *groups, size_t count, stats_figure *figure, const void *context,
-                                uint64_t seed)
+/* In how many rounds all groups have a sample. */
+static size_t whole_rounds(const struct samples *groups, size_t count, size_t rounds)
+{
+    size_t whole = 0;
+    for (size_t r = 0; r < rounds; r++) {
+        size_t there = 0;
+        for (size_t g = 0; g < count; g++)
+            there += r < groups[g].n && !isnan(groups[g].at[r]);
+        whole += there == count;
+    }
+    return whole;
+}
+
+/* Student's 97.5 % quantile for n - 1 degrees of freedom to the normal's, and the bootstrap's variance being that of n, not
+ * n - 1. */
+double stats_widening(size_t n)
+{
+    static const double student[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+                                     2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093};
+    double t = n - 2 < sizeof student / sizeof *student ? student[n - 2] : 1.96 + 2.5 / (double)(n - 1);
+    return t / 1.96 * sqrt((double)n / (double)(n - 1));
+}
+
+static void widen(struct estimate *e)
+{
+    double k = stats_widening(e->n);
+    if (e->value <= 0 || e->low <= 0)
+        return;
+    e->low = e->value * pow(fmin(e->low / e->value, 1), k);
+    e->high = e->value * pow(fmax(e->high / e->value, 1), k);
+}
+
+struct estimate stats_bootstrap(const struct samples *groups, size_t count, stats_figure *figure,
+                                const void *context, uint64_t seed)
 {
     struct random random = random_seeded(seed);
-    size_t most = 1, least = SIZE_MAX;
-    for (size_t g = 0; g < count; g++) {
-        most = groups[g].n > most ? groups[g].n : most;
-        least = groups[g].n < least ? groups[g].n : least;
-    }
-    if (!count || !least)
-        return (struct estimate){0};
-    double *room = calloc(most + count + RESAMPLES, sizeof *room);
-    if (!room)
-        abort();
-    double *medians = room + most, *figures = medians + count;
+    size_t rounds = 0, valid = 0;
     for (size_t g = 0; g < count; g++)
-        medians[g] = stats_median(groups[g]);
-    struct estimate result = {.value = figure(medians, count, context), .n = least};
-    for (int i = 0; i < RESAMPLES; i++) {
+        rounds = groups[g].n > rounds ? groups[g].n : rounds;
+    struct estimate result = {.n = whole_rounds(groups, count, rounds)};
+    if (!count || !result.n)
+        return (struct estimate){0};
+    double *room = calloc(rounds + count + RESAMPLES, sizeof *room);
+    size_t *chosen = calloc(rounds, sizeof *chosen);
+    if (!room || !chosen)
+        abort();
+    double *medians = room + rounds, *figures = medians + count;
+    for (size_t r = 0; r < rounds; r++)
+        chosen[r] = r;
+    for (size_t g = 0; g < count; g++)
+        medians[g] = median_of_rounds(groups[g], chosen, rounds, room);
+    result.value = result.low = result.high = figure(medians, count, context);
+    for (int i = 0; result.n > 1 && i < RESAMPLES; i++) {
+        bool all = true;
+        for (size_t r = 0; r < rounds; r++)
+            chosen[r] = random_below(&random, rounds);
         for (size_t g = 0; g < count; g++)
-            medians[g] = resampled_median(groups[g], &random, room);
-        figures[i] = figure(medians, count, context);
+            all &= (medians[g] = median_of_rounds(groups[g], chosen, rounds, room)) > 0;
+        if (all)
+            figures[valid++] = figure(medians, count, context);
     }
-    qsort(figures, RESAMPLES, sizeof *figures, by_size);
-    result.low = quantile_of(figures, RESAMPLES, 0.025);
-    result.high = quantile_of(figures, RESAMPLES, 0.975);
+    qsort(figures, valid, sizeof *figures, by_size);
+    if (valid) {
+        result.low = quantile_of(figures, valid, 0.025);
+        result.high = quantile_of(figures, valid, 0.975);
+        widen(&result);
+    }
     free(room);
+    free(chosen);
     return result;
 }
 
@@ -169,9 +215,14 @@ struct estimate stats_ratio(struct samples upper, struct samples lower, uint64_t
     return stats_bootstrap(groups, 2, quotient, NULL, seed);
 }
 
-bool stats_agree(struct estimate a, struct estimate b) { return a.low <= b.high && b.low <= a.high; }
+enum agreement stats_agree(struct estimate a, struct estimate b)
+{
+    if (!stats_has_interval(a) || !stats_has_interval(b))
+        return UNKNOWN;
+    return a.low <= b.high && b.low <= a.high ? AGREE : DISAGREE;
+}
 
 bool stats_includes(struct estimate estimate, double value)
 {
-    return estimate.low <= value && value <= estimate.high;
+    return !stats_has_interval(estimate) || (estimate.low <= value && value <= estimate.high);
 }

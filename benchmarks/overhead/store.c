@@ -1,5 +1,5 @@
-/* results.json: the machine, the settings, every run. It is written to a new file that then takes the name, so that
- * whatever happens a whole file is there. */
+/* results.json: the machine, the settings, every run. It is written to a new file that then takes the name,
+ * so that whatever happens a whole file is there. */
 #include "lab.h"
 
 #include <errno.h>
@@ -142,11 +142,11 @@ static json_t *run_json(const struct lab *lab, const struct run *run)
 {
     char hash[20];
     snprintf(hash, sizeof hash, "%016" PRIx64, run->hash);
-    json_t *made = json_pack("{s:s s:s s:i s:i s:i s:i s:f s:f s:f s:I s:I s:s s:s}", "level",
-                             lab->levels[run->level].name, "program", lab->programs[run->program].name, "size", run->size,
-                             "round", run->round, "number", run->number, "status", run->status, "wall_ns", run->wall,
-                             "cpu_ns", run->cpu, "host_ns", run->host, "rss_kib", (json_int_t)run->rss, "output_bytes",
-                             (json_int_t)run->bytes, "output", hash, "said", "");
+    json_t *made = json_pack(
+        "{s:s s:s s:i s:i s:i s:i s:f s:f s:f s:I s:I s:s s:s}", "level", lab->levels[run->level].name,
+        "program", lab->programs[run->program].name, "size", run->size, "round", run->round, "number",
+        run->number, "status", run->status, "wall_ns", run->wall, "cpu_ns", run->cpu, "host_ns", run->host,
+        "rss_kib", (json_int_t)run->rss, "output_bytes", (json_int_t)run->bytes, "output", hash, "said", "");
     json_t *said = json_string(run->why);
     json_object_set_new(made, "said", said ? said : json_string("(no text)"));
     if (run->metric_count) {
@@ -163,9 +163,10 @@ static json_t *levels_json(const struct lab *lab)
     json_t *levels = json_array();
     for (int i = 0; i < lab->level_count; i++) {
         const struct level *level = &lab->levels[i];
-        json_t *one = json_pack("{s:s s:s s:s s:s s:[ii] s:b s:b s:s}", "name", level->name, "group", level->group, "arch",
-                                level->arch, "clock", clock_names[level->clock], "sizes", level->sizes[0],
-                                level->sizes[1], "chosen", level->chosen, "real", level->real, "about", level->about);
+        json_t *one =
+            json_pack("{s:s s:s s:s s:s s:[ii] s:b s:b s:s}", "name", level->name, "group", level->group,
+                      "arch", level->arch, "clock", clock_names[level->clock], "sizes", level->sizes[0],
+                      level->sizes[1], "chosen", level->chosen, "real", level->real, "about", level->about);
         set_text(one, "missing", level->missing);
         set_text(one, "version", level->version);
         set_text(one, "command", level->prefix);
@@ -179,8 +180,9 @@ static json_t *programs_json(const struct lab *lab)
     json_t *programs = json_array();
     for (int i = 0; i < lab->program_count; i++) {
         const struct program *program = &lab->programs[i];
-        json_t *one = json_pack("{s:s s:s s:s s:b s:b s:s}", "name", program->name, "experiment", program->experiment,
-                                "command", program->command, "chosen", program->chosen, "any_output", program->any_output, "about", program->about);
+        json_t *one = json_pack("{s:s s:s s:s s:b s:b s:s}", "name", program->name, "experiment",
+                                program->experiment, "command", program->command, "chosen", program->chosen,
+                                "any_output", program->any_output, "about", program->about);
         set_text(one, "missing", program->missing);
         json_array_append_new(programs, one);
     }
@@ -196,10 +198,11 @@ static void path_of(const struct lab *lab, const char *name, char path[PATH_MAX]
 void store_save(const struct lab *lab)
 {
     char path[PATH_MAX], part[PATH_MAX];
-    json_t *all = json_pack("{s:s s:i s:I s:i s:i s:i s:i s:f s:f s:b s:b}", "format", FORMAT, "version", VERSION, "seed",
-                            (json_int_t)lab->seed, "rounds", lab->rounds, "rounds_done", lab->rounds_done, "cpu", lab->cpu,
-                            "limit_s", lab->limit_s, "budget_s", lab->budget_s, "spent_s", lab->spent_s, "quick",
-                            lab->quick, "finished", lab->finished);
+    json_t *all =
+        json_pack("{s:s s:i s:I s:i s:i s:i s:i s:f s:f s:b s:b}", "format", FORMAT, "version", VERSION,
+                  "seed", (json_int_t)lab->seed, "rounds", lab->rounds, "rounds_done", lab->rounds_done,
+                  "cpu", lab->cpu, "limit_s", lab->limit_s, "budget_s", lab->budget_s, "spent_s",
+                  lab->spent_s, "quick", lab->quick, "finished", lab->finished);
     json_t *runs = json_array();
     json_object_set(all, "machine", lab->meta);
     json_object_set_new(all, "levels", levels_json(lab));
@@ -263,12 +266,19 @@ static void load_level(struct lab *lab, json_t *from)
     json_t *sizes = json_object_get(from, "sizes");
     const char *clock = text_of(from, "clock");
     *level = (struct level){
-        .name = text_of(from, "name"), .group = text_of(from, "group"), .arch = text_of(from, "arch"),
-        .about = text_of(from, "about"), .missing = text_or_null(from, "missing"),
-        .version = text_or_null(from, "version"), .prefix = text_or_null(from, "command"), .launcher = "", .agent = -1,
+        .name = text_of(from, "name"),
+        .group = text_of(from, "group"),
+        .arch = text_of(from, "arch"),
+        .about = text_of(from, "about"),
+        .missing = text_or_null(from, "missing"),
+        .version = text_or_null(from, "version"),
+        .prefix = text_or_null(from, "command"),
+        .launcher = "",
+        .agent = -1,
         .chosen = json_is_true(json_object_get(from, "chosen")),
         .real = json_is_true(json_object_get(from, "real")),
-        .sizes = {(int)json_integer_value(json_array_get(sizes, 0)), (int)json_integer_value(json_array_get(sizes, 1))},
+        .sizes = {(int)json_integer_value(json_array_get(sizes, 0)),
+                  (int)json_integer_value(json_array_get(sizes, 1))},
     };
     while (level->clock < CLOCKS && strcmp(clock, clock_names[level->clock]) != 0)
         level->clock++;
@@ -281,8 +291,11 @@ static void load_program(struct lab *lab, json_t *from)
     if (lab->program_count == PROGRAMS_MAX)
         damaged("too many programs");
     lab->programs[lab->program_count++] = (struct program){
-        .name = text_of(from, "name"), .experiment = text_of(from, "experiment"), .command = text_of(from, "command"),
-        .about = text_of(from, "about"), .missing = text_or_null(from, "missing"),
+        .name = text_of(from, "name"),
+        .experiment = text_of(from, "experiment"),
+        .command = text_of(from, "command"),
+        .about = text_of(from, "about"),
+        .missing = text_or_null(from, "missing"),
         .chosen = json_is_true(json_object_get(from, "chosen")),
         .any_output = json_is_true(json_object_get(from, "any_output")),
     };
@@ -293,11 +306,17 @@ static void load_run(struct lab *lab, json_t *from)
     const char *name;
     json_t *value, *metrics = json_object_get(from, "metrics_ns");
     struct run run = {
-        .level = find_level(lab, text_of(from, "level")), .program = find_program(lab, text_of(from, "program")),
-        .size = integer_of(from, "size"), .round = integer_of(from, "round"), .number = integer_of(from, "number"),
-        .status = integer_of(from, "status"), .wall = number_of(from, "wall_ns"), .cpu = number_of(from, "cpu_ns"),
+        .level = find_level(lab, text_of(from, "level")),
+        .program = find_program(lab, text_of(from, "program")),
+        .size = integer_of(from, "size"),
+        .round = integer_of(from, "round"),
+        .number = integer_of(from, "number"),
+        .status = integer_of(from, "status"),
+        .wall = number_of(from, "wall_ns"),
+        .cpu = number_of(from, "cpu_ns"),
         .host = json_number_value(json_object_get(from, "host_ns")),
-        .rss = integer_of(from, "rss_kib"), .bytes = (uint64_t)number_of(from, "output_bytes"),
+        .rss = integer_of(from, "rss_kib"),
+        .bytes = (uint64_t)number_of(from, "output_bytes"),
         .hash = strtoull(text_of(from, "output"), NULL, 16),
     };
     snprintf(run.why, sizeof run.why, "%s", text_of(from, "said"));
@@ -350,12 +369,9 @@ bool store_load(struct lab *lab, const char *folder)
     lab->finished = json_is_true(json_object_get(all, "finished"));
     lab->meta = json_incref(json_object_get(all, "machine"));
     lab->reports = json_incref(json_object_get(all, "reports"));
-    json_array_foreach(array_of(all, "levels"), i, one)
-        load_level(lab, one);
-    json_array_foreach(array_of(all, "programs"), i, one)
-        load_program(lab, one);
-    json_array_foreach(array_of(all, "runs"), i, one)
-        load_run(lab, one);
+    json_array_foreach(array_of(all, "levels"), i, one) load_level(lab, one);
+    json_array_foreach(array_of(all, "programs"), i, one) load_program(lab, one);
+    json_array_foreach(array_of(all, "runs"), i, one) load_run(lab, one);
     json_decref(all);
     return true;
 }

@@ -19,7 +19,9 @@ static FILE *create(const struct lab *lab, const char *name)
 
 static void print_estimate(FILE *out, struct estimate e)
 {
-    if (e.n)
+    if (e.n && !stats_has_interval(e))
+        fprintf(out, " %8.2f %17s ", e.value, "");
+    else if (e.n)
         fprintf(out, " %8.2f [%6.2f,%7.2f]%s", e.value, e.low, e.high, stats_includes(e, 1) ? "=" : " ");
     else
         fprintf(out, " %8s %17s ", "-", "");
@@ -28,9 +30,11 @@ static void print_estimate(FILE *out, struct estimate e)
 static void print_levels(FILE *out, const struct analysis *a)
 {
     const struct lab *lab = a->lab;
-    fprintf(out, "\nTimes of native, geometric means over programs with 95 %% confidence intervals; = not distinguishable "
-                 "from native\n%-22s%-27s%-27s%-27s%s\n", "level", "    warm: whole process", "    steady state",
-            "    cold: first, small", "programs");
+    fprintf(out,
+            "\nTimes of native, geometric means over programs with 95 %% confidence intervals where there is "
+            "more than one "
+            "sample; = not distinguishable from native\n%-22s%-27s%-27s%-27s%s\n",
+            "level", "    warm: whole process", "    steady state", "    cold: first, small", "programs");
     for (int l = 0; l < lab->level_count; l++) {
         if (!lab->levels[l].chosen || l == NATIVE)
             continue;
@@ -54,8 +58,8 @@ static void print_missing(FILE *out, const struct analysis *a)
         const struct entry *e = &a->entries[i];
         if (!e->missing || e->metric > 0 || lab->levels[e->level].missing == e->missing)
             continue;
-        fprintf(out, "%s%s on %s: %s\n", count++ ? "" : "\nWithout a figure:\n", lab->programs[e->program].name,
-                lab->levels[e->level].name, e->missing);
+        fprintf(out, "%s%s on %s: %s\n", count++ ? "" : "\nWithout a figure:\n",
+                lab->programs[e->program].name, lab->levels[e->level].name, e->missing);
     }
 }
 
@@ -63,10 +67,10 @@ void summary_write(const struct analysis *a)
 {
     const struct lab *lab = a->lab;
     FILE *out = create(lab, "summary.txt");
-    fprintf(out, "The overhead lab, %s\n%s, kernel %s, %s\n", meta_text(lab, "started"), meta_text(lab, "cpu"),
-            meta_text(lab, "kernel"), meta_text(lab, "xemu"));
-    fprintf(out, "%d runs, %d rounds after the one that warms up, seed %" PRIu64 ", %.0f minutes%s\n", lab->run_count,
-            lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->seed, lab->spent_s / 60,
+    fprintf(out, "The overhead lab, %s\n%s, kernel %s, %s\n", meta_text(lab, "started"),
+            meta_text(lab, "cpu"), meta_text(lab, "kernel"), meta_text(lab, "xemu"));
+    fprintf(out, "%d runs, %d rounds after the one that warms up, seed %" PRIu64 ", %.0f minutes%s\n",
+            lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->seed, lab->spent_s / 60,
             lab->finished ? "" : "; interrupted: what follows is what was done until then");
     print_levels(out, a);
     print_missing(out, a);
@@ -84,15 +88,18 @@ static void csv_text(FILE *out, const char *text)
 void csv_write(const struct lab *lab)
 {
     FILE *out = create(lab, "results.csv");
-    fputs("number,round,level,program,experiment,size_percent,metric,status,wall_ns,cpu_ns,host_ns,metric_ns,rss_kib,"
-          "output,said\n", out);
+    fputs("number,round,level,program,experiment,size_percent,metric,status,wall_ns,cpu_ns,host_ns,metric_ns,"
+          "rss_kib,"
+          "output,said\n",
+          out);
     for (int i = 0; i < lab->run_count; i++) {
         const struct run *run = &lab->runs[i];
         for (int m = -1; m < run->metric_count; m++) {
             const struct metric *metric = m < 0 ? NULL : &run->metrics[m];
-            fprintf(out, "%d,%d,%s,%s,%s,%d,%s,%d,%.0f,%.0f,%.0f,", run->number, run->round, lab->levels[run->level].name,
-                    lab->programs[run->program].name, lab->programs[run->program].experiment, run->size,
-                    metric ? metric->name : "", run->status, run->wall, run->cpu, run->host);
+            fprintf(out, "%d,%d,%s,%s,%s,%d,%s,%d,%.0f,%.0f,%.0f,", run->number, run->round,
+                    lab->levels[run->level].name, lab->programs[run->program].name,
+                    lab->programs[run->program].experiment, run->size, metric ? metric->name : "",
+                    run->status, run->wall, run->cpu, run->host);
             if (metric)
                 fprintf(out, "%.3f", metric->value);
             fprintf(out, ",%ld,%016" PRIx64 ",", run->rss, run->hash);

@@ -1,4 +1,5 @@
-/* Plots as SVG. A drawing is 360 units wide, which is a telephone's width; on a wider page it grows with its text. */
+/* Plots as SVG. A drawing is 360 units wide, which is a telephone's width; on a wider page it grows with its
+ * text. */
 #include "lab.h"
 
 #include <math.h>
@@ -94,8 +95,10 @@ static void grid(FILE *out, struct axis axis, int height, const char *name)
             if (value < axis.low || value > axis.high || !fine || x - last < 20)
                 continue;
             last = x;
-            fprintf(out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x, x, TOP, height - FOOT);
-            fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">%g</text>\n", x, height - FOOT + 11, value);
+            fprintf(out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x, x, TOP,
+                    height - FOOT);
+            fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">%g</text>\n", x, height - FOOT + 11,
+                    value);
         }
     }
     fprintf(out, "<text class=\"tick\" x=\"%d\" y=\"%d\">", (LABELS + WIDTH - RIGHT) / 2, height - 4);
@@ -106,7 +109,10 @@ static void grid(FILE *out, struct axis axis, int height, const char *name)
 static void number(FILE *out, double y, double value)
 {
     fprintf(out, "<text class=\"value\" x=\"%d\" y=\"%.1f\">%.*f</text>\n", WIDTH - 2, y,
-            value < 10 ? 2 : value < 100 ? 1 : 0, value);
+            value < 10    ? 2
+            : value < 100 ? 1
+                          : 0,
+            value);
 }
 
 static void point(FILE *out, struct axis axis, const struct bar *bar, double y)
@@ -116,20 +122,21 @@ static void point(FILE *out, struct axis axis, const struct bar *bar, double y)
         if (stats_is_outlier(*bar->samples, bar->samples->at[i]))
             fprintf(out, "<path class=\"outlier\" d=\"M%.1f %.1fl4 4m0 -4l-4 4\"/>", x - 2, y - 2);
     }
-    fprintf(out, "<line class=\"interval\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", place(axis, bar->at.low),
-            place(axis, bar->at.high), y, y);
+    fprintf(out, "<line class=\"interval\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>",
+            place(axis, bar->at.low), place(axis, bar->at.high), y, y);
     fprintf(out, "<circle class=\"point\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", place(axis, bar->at.value), y);
 }
 
-void svg_points(FILE *out, const char *title, const char *axis_name, const struct bar *bars, int n, double line)
+void svg_points(FILE *out, const char *title, const char *axis_name, const struct bar *bars, int n,
+                double line)
 {
     int height = TOP + n * ROW + FOOT;
     struct axis axis = axis_for(bars, n, line);
     open_svg(out, title, height);
     grid(out, axis, height, axis_name);
     if (line > 0)
-        fprintf(out, "<line class=\"native\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n", place(axis, line),
-                place(axis, line), TOP, height - FOOT);
+        fprintf(out, "<line class=\"native\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n",
+                place(axis, line), place(axis, line), TOP, height - FOOT);
     for (int i = 0; i < n; i++) {
         double y = TOP + (i + 0.5) * ROW;
         label(out, y + 3.5, bars[i].label);
@@ -147,7 +154,8 @@ void svg_points(FILE *out, const char *title, const char *axis_name, const struc
 
 /* --- stacks --------------------------------------------------------------------------------------------- */
 
-void svg_stacks(FILE *out, const char *title, const struct stack *stacks, int n, const char *const *names, int parts)
+void svg_stacks(FILE *out, const char *title, const struct stack *stacks, int n, const char *const *names,
+                int parts)
 {
     int legend = 13 * ((parts + 2) / 3), height = TOP + legend + n * ROW + FOOT;
     double room = WIDTH - LABELS - 8;
@@ -166,8 +174,8 @@ void svg_stacks(FILE *out, const char *title, const struct stack *stacks, int n,
         label(out, y + 11, stacks[i].label);
         for (int p = 0; p < parts && sum > 0; p++) {
             double width = room * stacks[i].parts[p] / sum;
-            fprintf(out, "<rect class=\"part%d\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\"><title>", p, x, y + 2,
-                    width, ROW - 4);
+            fprintf(out, "<rect class=\"part%d\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\"><title>",
+                    p, x, y + 2, width, ROW - 4);
             html_text(out, names[p]);
             fprintf(out, ": %.1f %%</title></rect>\n", 100 * stacks[i].parts[p] / sum);
             x += width;
@@ -176,6 +184,6 @@ void svg_stacks(FILE *out, const char *title, const struct stack *stacks, int n,
     for (int percent = 0; percent <= 100; percent += 25)
         fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">%d</text>", LABELS + room * percent / 100,
                 height - FOOT + 11, percent);
-    fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">percent of CPU time</text>\n</svg>\n", LABELS + room / 2,
-            height - 4);
+    fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">percent of CPU time</text>\n</svg>\n",
+            LABELS + room / 2, height - 4);
 }

@@ -1,5 +1,5 @@
-/* The tables of levels and programs: rows of columns that | separates; # begins a comment, and a row goes on in lines that
- * begin with a blank. */
+/* The tables of levels and programs: rows of columns that | separates; # begins a comment, and a row goes on
+ * in lines that begin with a blank. */
 #include "lab.h"
 
 #include <errno.h>
@@ -53,7 +53,8 @@ static bool next_row(FILE *file, char *row, int *line)
     }
 }
 
-static void read_table(const char *path, int columns, void (*add)(struct lab *, char **, const char *), struct lab *lab)
+static void read_table(const char *path, int columns, void (*add)(struct lab *, char **, const char *),
+                       struct lab *lab)
 {
     char row[ROW_MAX], where[PATH_MAX + 20];
     FILE *file = fopen(path, "r");
@@ -119,7 +120,9 @@ static void add_versions(struct lab *lab, const struct level *row, const char *p
             char *version = first_line(command);
             if (!version || !(number = strstr(version, "version ")) || !(number = strpbrk(number, digits)))
                 continue;
-            snprintf(name, sizeof name, "%s-%.*s", row->name, (int)(strspn(number, digits) + 1 + strspn(number + strspn(number, digits) + 1, digits)), number);
+            snprintf(name, sizeof name, "%s-%.*s", row->name,
+                     (int)(strspn(number, digits) + 1 + strspn(number + strspn(number, digits) + 1, digits)),
+                     number);
             if (find_level(lab, name) >= 0)
                 continue;
             struct level *level = new_level(lab, where);
@@ -141,8 +144,15 @@ static void add_versions(struct lab *lab, const struct level *row, const char *p
 static void add_level(struct lab *lab, char **column, const char *where)
 {
     struct level row = {
-        .name = column[0], .group = column[1], .arch = column[2], .launcher = column[5], .prefix = column[7],
-        .clock = parse_clock(column[3], where), .about = column[8], .agent = -1, .real = strcmp(column[6], "yes") == 0,
+        .name = column[0],
+        .group = column[1],
+        .arch = column[2],
+        .launcher = column[5],
+        .prefix = column[7],
+        .clock = parse_clock(column[3], where),
+        .about = column[8],
+        .agent = -1,
+        .real = strcmp(column[6], "yes") == 0,
     };
     if (sscanf(column[4], "%d %d", &row.sizes[0], &row.sizes[1]) != 2 || row.sizes[0] >= row.sizes[1])
         fail("%s: the sizes should be two percentages, the smaller one first, not %s", where, column[4]);
@@ -168,15 +178,20 @@ static void add_program(struct lab *lab, char **column, const char *where)
     if (find_program(lab, column[0]) >= 0)
         fail("%s: a second program %s", where, column[0]);
     lab->programs[lab->program_count++] = (struct program){
-        .name = column[0], .experiment = column[1], .in_quick = strcmp(column[2], "quick") == 0,
-        .any_output = strcmp(column[3], "any") == 0, .about = column[4], .command = column[5],
+        .name = column[0],
+        .experiment = column[1],
+        .in_quick = strcmp(column[2], "quick") == 0,
+        .any_output = strcmp(column[3], "any") == 0,
+        .packages = strcmp(column[4], "-") ? column[4] : "",
+        .about = column[5],
+        .command = column[6],
     };
 }
 
 void tables_read(struct lab *lab, const char *levels, const char *programs)
 {
     read_table(levels, 9, add_level, lab);
-    read_table(programs, 6, add_program, lab);
+    read_table(programs, 7, add_program, lab);
     if (!lab->level_count || strcmp(lab->levels[NATIVE].name, "native") != 0)
         fail("%s: the first level has to be native, with which all are compared", levels);
 }
@@ -205,7 +220,8 @@ static bool listed(const char *list, const char *name, const char *group, uint64
     bool found = false;
     for (int word = 0; list && *list; word++) {
         size_t n = strcspn(list, ",");
-        if ((strlen(name) == n && !strncmp(list, name, n)) || (group && strlen(group) == n && !strncmp(list, group, n))) {
+        if ((strlen(name) == n && !strncmp(list, name, n)) ||
+            (group && strlen(group) == n && !strncmp(list, group, n))) {
             *used |= (uint64_t)1 << (word & 63);
             found = true;
         }
@@ -227,7 +243,8 @@ bool choose_levels(struct lab *lab, const char *names)
     uint64_t used = 0;
     for (int i = 0; i < lab->level_count; i++) {
         struct level *level = &lab->levels[i];
-        level->chosen = (!names && !(lab->quick && level->not_quick)) || listed(names, level->name, level->group, &used);
+        level->chosen =
+            (!names && !(lab->quick && level->not_quick)) || listed(names, level->name, level->group, &used);
     }
     lab->levels[NATIVE].chosen = true;
     return all_used(names, used);
@@ -258,7 +275,23 @@ int split_words(const char *text, char **words, int room)
     return n;
 }
 
-/* {here}: the project; {arm64}: the tree of Debian's ARM64 packages; {peers}: where other emulators may be. */
+int command_words(const struct program *program, const char *arch, char **words, int room)
+{
+    char *command = copy(program->command);
+    for (char *mark; (mark = strstr(command, "{deb}"));) {
+        char *made = NULL;
+        if (asprintf(&made, "%.*s%s%s", (int)(mark - command), command, arch, mark + strlen("{deb}")) < 0)
+            fail("not enough memory");
+        free(command);
+        command = made;
+    }
+    int n = split_words(command, words, room);
+    free(command);
+    return n;
+}
+
+/* {here}: the project; {arm64}: the tree of Debian's ARM64 packages; {peers}: where other emulators may be.
+ */
 char *expand_names(const char *text)
 {
     static const char *const names[][2] = {

@@ -19,6 +19,9 @@ void jit_free(struct cpu *cpu);
  * the instruction is done by its functions. */
 bool jit_recover(struct cpu *cpu, int signo, void *ucontext, bool repeat);
 
+/* For a handler that has interrupted the thread anywhere: the guest's pc, of the instruction's block at least. */
+uint64_t jit_sampled_pc(const struct cpu *cpu, const void *ucontext);
+
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
 
@@ -100,6 +103,17 @@ enum reloc_kind {
     RELOC_LINK,  /* four bytes: the number of a link of the block's */
 };
 
+/* What one block's code is made of, and how often each guest instruction of it runs: for --explain and counts. */
+enum { PROFILE_INSNS = 32 }; /* as many as a block has at most */
+struct code_profile {
+    unsigned count;
+    struct code_profile_insn {
+        uint32_t start, end; /* offsets of its code from the block's, without the code that counts */
+        bool counted;        /* `runs` is its own; else it runs as often as the instruction before */
+        uint64_t runs;
+    } insns[PROFILE_INSNS];
+};
+
 /* Where the output goes, and where to note that the instruction at an offset may fault, and the links. */
 struct code_buffer {
     uint8_t *start, *at, *end;
@@ -114,6 +128,7 @@ struct code_buffer {
     /* What the code counts as it runs, or null: [0] guest instructions, [1 + op] calls of the operation's function.
      * Threads count without locks, so that a few may be lost. */
     uint64_t *counts;
+    struct code_profile *profile; /* of the block in work, to be filled; or null. The code counts into it */
     /* Made by backend_stubs(). */
     const uint8_t *exit;         /* leaves with struct jit_exit in RAX and RCX */
     const uint8_t *exit_link;    /* the same for EXIT_BRANCH */

@@ -47,7 +47,15 @@ const char *sysroot_path(const char *path, char *buffer);
 struct elf_symbol {
     char name[256];
     uint64_t offset;
+    uint64_t size; /* of the function, bytes; 0: the file doesn't tell */
 };
 bool elf_find_symbol(const char *path, uint64_t offset, struct elf_symbol *found);
+
+/* The functions of this name in an ELF file's symbol tables, as ranges of the file's bytes, into found[room]. One whose
+ * size is not told reaches to the next symbol. Returns how many were stored; 0 also if the file cannot be read. */
+struct elf_range {
+    uint64_t start, end;
+};
+size_t elf_find_function(const char *path, const char *name, struct elf_range *found, size_t room);
 
 #endif

@@ -4,6 +4,7 @@
 #define XEMU_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_item { /* ORDER log_names: core/log.c */
@@ -24,6 +25,9 @@ static inline bool log_on(enum log_item item) { return __builtin_expect((log_mas
 
 /* One write(2) per call, to the log file (-D) or stderr; async-signal-safe for plain formats. */
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A text of any length, to the same place. */
+void log_write(const char *text, size_t length);
 
 /* Switches on the comma-separated items of -d; `help` lists them and exits. Returns null, or what is wrong. */
 const char *log_select(const char *list);

@@ -24,6 +24,10 @@ struct options {
     enum stats_format stats;  /* --stats */
     enum stats_format report; /* --report */
     bool counts_calls;        /* --stats=calls */
+    bool report_counts;       /* --report=counts */
+    const char *explain;      /* --explain; null: nothing */
+    const char *flame;        /* --flame, absolute; null: none */
+    int started;              /* the process that xemu was started as */
     enum perf_output perf;    /* --perf */
     const char *cpu;          /* --cpu */
     bool report_crash;        /* --report-crash */

@@ -13,7 +13,8 @@
     PART(INTERPRETER, "interpreter", "the interpreter and the IR evaluator") \
     PART(SYSCALL, "syscalls", "system calls, with the host's kernel")        \
     PART(SIGNAL, "signals", "delivering signals")                            \
-    PART(FAULT, "faults", "faults and undefined instructions")
+    PART(FAULT, "faults", "faults and undefined instructions")               \
+    PART(UNSEEN, "unseen", "ends of threads in the kernel, and helper threads of xemu's: by difference")
 
 enum report_part {
 #define PART(name, key, text) PART_##name,
@@ -27,14 +28,12 @@ static inline void report_enter(struct cpu *cpu, enum report_part part)
     cpu->part = (uint8_t)part;
 }
 
-/* A guest thread begins, and ends: in that thread. Nothing without --report. The first one starts a thread of xemu's own
- * that looks a thousand times a second at what each guest thread does and how much CPU time it has had: so the parts
- * add up to the whole. */
-void report_thread_begin(struct cpu *cpu);
-void report_thread_end(struct cpu *cpu);
+/* Before the first guest instruction; and in a forked child. */
+void report_begin(void);
+void report_forked(void);
 
-/* In a forked child that has this cpu only. */
-void report_forked(struct cpu *cpu);
+/* The sampler's: the thread has had so much CPU time since its last look. */
+void report_look(const struct cpu *cpu, uint64_t ns);
 
 /* When the process ends: writes to where -D says. */
 void report_write(void);

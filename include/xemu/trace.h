@@ -24,6 +24,13 @@ void log_guest_state(const struct cpu *cpu);
 /* "add x0, x1, #1" for a word at pc, into text[size]; ".inst 0x..." if nothing can disassemble it. */
 void disassemble(uint32_t word, uint64_t pc, char *text, size_t size);
 
+/* The same for the host's instruction at code[size], which runs at address `at`; returns its length, 1 for a byte that is
+ * none, shown as .byte. */
+size_t disassemble_host(const uint8_t *code, size_t size, uint64_t at, char *text, size_t room);
+
+/* How many host instructions code[size] has, which holds whole ones only; 0 if nothing can disassemble it. */
+uint64_t count_host_instructions(const uint8_t *code, size_t size);
+
 /* Opens a capstone handle for AArch64, or for x86-64 if `host`, and finds cs_disasm and cs_free; false if there is no capstone.
  * In capstone_dynamic.c and capstone_static.c. */
 struct capstone {

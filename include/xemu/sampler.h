@@ -1,0 +1,31 @@
+/* A thread of xemu's own that looks a thousand times a second at what each guest thread does: for --report
+ * and --flame. */
+#ifndef XEMU_SAMPLER_H
+#define XEMU_SAMPLER_H
+
+#include <xemu/cpu.h>
+
+/* A guest thread begins, and ends: in that thread. The first one starts the sampler. Nothing if nobody asked
+ * for it. */
+void sampler_thread_begin(struct cpu *cpu);
+void sampler_thread_end(struct cpu *cpu);
+
+/* In a forked child that has this cpu only. */
+void sampler_forked(struct cpu *cpu);
+
+/* Around execve: no thread is asked for a sample, which the new program would get; and before that no
+ * question is left unanswered by the calling thread. */
+void sampler_hold(void);
+void sampler_release(void);
+
+/* Takes a last look at all threads; there is none after it. */
+void sampler_stop(void);
+
+/* Nanoseconds of CPU time: of the process before the first guest thread; of the process without the sampler;
+ * and of that what none of the looks has seen: what the kernel does for threads that end, and helpers of
+ * xemu's own. */
+uint64_t sampler_start_ns(void);
+uint64_t sampler_whole_ns(void);
+uint64_t sampler_unseen_ns(void);
+
+#endif
