@@ -112,19 +112,19 @@ void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind)
         emit_return_point(l, l->pc + 4);
 }
 
-void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, bool puts, bool invert)
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put)
 {
-    if (target > l->pc && !puts) {
+    if (target > l->pc && !put) {
         emit_link(l, target, 2, 0x800f | cc << 8);
         return;
     }
     if (target > l->pc && l->late_put_count < MAX_EXITS) {
-        l->late_puts[l->late_put_count++] = (struct late_put){emit_jcc(&l->e, cc), target, invert};
+        l->late_puts[l->late_put_count++] = (struct late_put){emit_jcc(&l->e, cc), target, put};
         return;
     }
     uint8_t *over = emit_jcc(&l->e, cc ^ 1);
-    if (puts)
-        emit_put_flags(l, invert);
+    if (put)
+        emit_late_put(l, put);
     lower_branch(l, target, BRANCH_PLAIN);
     patch_here(l, over);
 }
@@ -133,7 +133,7 @@ void emit_late_puts(struct lower *l)
 {
     for (unsigned i = 0; i < l->late_put_count; i++) {
         patch_here(l, l->late_puts[i].jump);
-        emit_put_flags(l, l->late_puts[i].invert);
+        emit_late_put(l, l->late_puts[i].put);
         emit_link(l, l->late_puts[i].target, 1, 0xe9);
     }
 }

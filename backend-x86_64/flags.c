@@ -337,12 +337,17 @@ static void lower_adc(struct lower *l, const struct ir_insn *insn)
 
 bool is_late(const struct lower *l, unsigned v)
 {
-    return insn_at(l, v)->op == IR_put_nzcv && insn_at(l, v)->imm && l->w[insn_at(l, v)->arg[0]].folded;
+    const struct ir_insn *put = insn_at(l, v);
+    return put->op == IR_put_nzcv && put->imm && (l->w[put->arg[0]].folded || is_const(l, put->arg[0]));
 }
 
-void emit_put_flags(struct lower *l, bool invert)
+void emit_late_put(struct lower *l, const struct ir_insn *put)
 {
-    if (invert)
+    if (is_const(l, put->arg[0])) {
+        emit_store_imm(&l->e, 32, CPU_FIELD(flags), (int32_t)jit_pack_flags((uint32_t)const_of(l, put->arg[0])));
+        return;
+    }
+    if (insn_at(l, put->arg[0])->op == IR_nzcv_sub)
         emit_cmc(l);
     emit_bytes(&l->e, 1, 0x9f); /* lahf */
     emit_setcc(&l->e, CC_O, RAX);

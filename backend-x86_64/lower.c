@@ -154,14 +154,13 @@ static void lower_condition(struct lower *l, const struct ir_insn *insn)
     enum x86_cc cc = emit_truth(l, insn->arg[0]);
     unsigned flags = l->e.flags_written;
     const struct ir_insn *put = l->late_put == NONE ? NULL : insn_at(l, (unsigned)l->late_put);
-    bool invert = put && insn_at(l, put->arg[0])->op == IR_nzcv_sub;
-    lower_branch_if(l, cc, (uint64_t)insn->imm, put && put->imm & PUT_IF_TAKEN, invert);
+    lower_branch_if(l, cc, (uint64_t)insn->imm, put && put->imm & PUT_IF_TAKEN ? put : NULL);
     l->e.flags_written = flags; /* what the way out wrote is not seen here */
     l->late_put = NONE;
     if (put && put->imm & PUT_IF_NOT_TAKEN) {
         leave_flags(l);
         take_fixed(l, RAX);
-        emit_put_flags(l, invert);
+        emit_late_put(l, put);
         l->flags_of = MAX_VALUES;
     }
 }

@@ -69,11 +69,12 @@ struct side_exit {
     unsigned link; /* number in code_buffer.links */
 };
 
-/* A side of a conditional branch, behind the block's code: writes the flags, which EFLAGS are then, and goes on. */
+/* A side of a conditional branch, behind the block's code: writes the flags, which are a constant or EFLAGS, and goes
+ * on. */
 struct late_put {
     uint8_t *jump; /* displacement that leads here */
     uint64_t target;
-    bool invert;   /* CF is not ARM's carry */
+    const struct ir_insn *put;
 };
 
 /* A guest address beside the code, for a comparison. */
@@ -213,7 +214,7 @@ bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFL
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
 bool reads_condition(const struct lower *l, unsigned user, unsigned v); /* a branch or select: of flags v */
 bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does */
-void emit_put_flags(struct lower *l, bool invert); /* EFLAGS, with CF inverted if asked, to cpu->flags by RAX */
+void emit_late_put(struct lower *l, const struct ir_insn *put); /* by RAX */
 unsigned packed_flags(struct lower *l, unsigned v);
 unsigned unpacked_flags(struct lower *l, unsigned v);
 void pack_in_place(struct lower *l, unsigned reg);
@@ -262,8 +263,8 @@ void emit_save_state(struct emit *e);
 
 /* control.c */
 void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
-/* EFLAGS are set; cc is taken, and finds the flags that EFLAGS are written if puts. */
-void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, bool puts, bool invert);
+/* EFLAGS are set; cc is taken, and finds done what put does, or null. */
+void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put);
 void emit_late_puts(struct lower *l);
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);

@@ -79,6 +79,8 @@ static void lift(struct cpu *cpu, unsigned insns)
     lift_block(jit->ir, cpu->pc, insns);
     pass_forward(jit->ir);
     verify(jit->ir);
+    pass_conditions(jit->ir);
+    verify(jit->ir);
     pass_flags(jit->ir);
     verify(jit->ir);
     pass_fold(jit->ir);

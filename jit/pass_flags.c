@@ -148,7 +148,8 @@ static void put(const struct ir_block *block, struct ir_insn *insn, struct need 
     const struct ir_insn *condition = need->by ? &block->insns[need->by->arg[0]] : NULL;
     if (!need->needed)
         *insn = (struct ir_insn){.op = IR_const};
-    else if (condition && condition->op == IR_cond && condition->arg[0] == insn->arg[0])
+    else if (condition && condition->op == IR_cond &&
+             (condition->arg[0] == insn->arg[0] || block->insns[insn->arg[0]].op == IR_const))
         insn->imm = need->sides;
     *need = (struct need){0};
 }

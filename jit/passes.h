@@ -14,6 +14,7 @@ enum { VERIFY_IR = false };
 #endif
 
 void pass_forward(struct ir_block *block);
+void pass_conditions(struct ir_block *block); /* after pass_forward */
 void pass_flags(struct ir_block *block); /* after pass_forward; reads guest memory of the block's page */
 void pass_fold(struct ir_block *block);
 

@@ -36,7 +36,8 @@ enum const_kind { CONST_NUMBER, CONST_ADDRESS };
 /* The immediate of put_nzcv: where its value matters. It may be put at once in any case. */
 enum put_when {
     PUT_NOW,
-    PUT_IF_TAKEN = 1,     /* behind the next branch_if, whose condition is of the same flags: on the side that leaves */
+    PUT_IF_TAKEN = 1,     /* behind the next branch_if, whose condition is of the same flags unless they are a constant: on
+                           * the side that leaves */
     PUT_IF_NOT_TAKEN = 2, /* on the other side; or on both */
 };
 

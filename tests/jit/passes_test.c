@@ -187,3 +187,37 @@ Test(pass_flags, flags_are_written_on_the_side_of_a_branch_that_may_read_them)
     cr_assert_eq(put_before_branches(CMP_X0_0, NOP).imm, PUT_IF_NOT_TAKEN);
     cr_assert_eq(put_before_branches(NOP, NOP).imm, PUT_IF_TAKEN | PUT_IF_NOT_TAKEN);
 }
+
+/* CCMP behind CMP, and a branch; what follows it. */
+#define CMP_CCMP(nzcv, cond)                                                                                 \
+    "mark #0x1000\n%1 = get_x #0x1\n%2 = get_x #0x2\n%3 = nzcv_sub.64 %1, %2\nput_nzcv %3, #0x0\n"           \
+    "mark #0x1004\n%6 = get_x #0x3\n%7 = nzcv_sub.64 %1, %6\n%8 = cond.64 %3, #0x0\n%9 = const #" nzcv "\n"  \
+    "%10 = select.32 %7, %9, %8\nput_nzcv %10, #0x0\nmark #0x1008\n%13 = cond.64 %10, #" cond "\n"
+
+Test(pass_conditions, both_have_to_hold)
+{
+    check_at(0x1000, pass_conditions,
+             CMP_CCMP("0x0", "0x0") "branch_if %13, #0x2000\nmark #0x100c\nput_x %1, #0x5\nbranch #0x3000\n",
+             "mark #0x1000\n%1 = get_x #0x1\n%2 = get_x #0x2\n%3 = nzcv_sub.64 %1, %2\nput_nzcv %3, #0x0\n"
+             "mark #0x1004\n%6 = get_x #0x3\n%7 = nzcv_sub.64 %1, %6\n%8 = cond.64 %3, #0x0\n%9 = const #0x0\n"
+             "%10 = const #0x0\n%11 = const #0x0\nmark #0x1008\n%13 = const #0x0\nput_nzcv %9, #0x0\n"
+             "%15 = cond.64 %3, #0x1\nbranch_if %15, #0x100c\nput_nzcv %7, #0x0\n%18 = cond.64 %7, #0x0\n"
+             "branch_if %18, #0x2000\nbranch #0x100c\n");
+}
+
+Test(pass_conditions, one_is_enough)
+{
+    check_at(0x1000, pass_conditions,
+             CMP_CCMP("0x40000000", "0x0") "branch_if %13, #0x2000\nmark #0x100c\nput_x %1, #0x5\nbranch #0x3000\n",
+             "mark #0x1000\n%1 = get_x #0x1\n%2 = get_x #0x2\n%3 = nzcv_sub.64 %1, %2\nput_nzcv %3, #0x0\n"
+             "mark #0x1004\n%6 = get_x #0x3\n%7 = nzcv_sub.64 %1, %6\n%8 = cond.64 %3, #0x0\n"
+             "%9 = const #0x40000000\n%10 = const #0x0\n%11 = const #0x0\nmark #0x1008\n%13 = const #0x0\n"
+             "put_nzcv %9, #0x0\n%15 = cond.64 %3, #0x1\nbranch_if %15, #0x2000\nput_nzcv %7, #0x0\n"
+             "%18 = cond.64 %7, #0x0\nbranch_if %18, #0x2000\nmark #0x100c\nput_x %1, #0x5\nbranch #0x3000\n");
+}
+
+Test(pass_conditions, flags_that_others_read_are_selected)
+{
+    const char *text = CMP_CCMP("0x0", "0x0") "branch_if %13, #0x2000\n%15 = cond.64 %10, #0x2\nput_x %15, #0x5\nbranch #0x3000\n";
+    check_at(0x1000, pass_conditions, text, text);
+}
