@@ -23,10 +23,10 @@
 #include "task.h"
 
 enum {
-    HEAD_SIZE = 256,    /* what the kernel looks at (BINPRM_BUF_SIZE) */
-    SCRIPT_DEPTH = 5,   /* as the kernel: then ELOOP */
-    MAX_ARGS = 1 << 20, /* beyond any stack limit */
-    SCRIPT_ARGS = 3,    /* interpreter, its argument, script */
+    HEAD_SIZE = 256,       /* what the kernel looks at (BINPRM_BUF_SIZE) */
+    SCRIPT_DEPTH = 5,      /* as the kernel: then ELOOP */
+    MAX_ARGS = 1 << 20,    /* beyond any stack limit */
+    SCRIPT_ARGS = 3,       /* interpreter, its argument, script */
     XEMU_NEEDS = 64 << 20, /* bytes of address space to start with */
 };
 

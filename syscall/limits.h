@@ -7,7 +7,8 @@
 
 struct task;
 
-/* The kernel counts what a stack has grown to, in bytes, which begins with this much; xemu maps all of it at once. */
+/* The kernel counts what a stack has grown to, in bytes, which begins with this much; xemu maps all of it at
+ * once. */
 enum { STACK_BEGINS_WITH = 132 << 10 };
 
 /* As the guest knows them, in bytes. A process has one; a vfork child has its own in its task. */

@@ -1,5 +1,5 @@
-/* Threads, forks, signals and code that comes and goes, all at once: nothing hangs, gets lost or leaks. An argument says
- * how many times longer than in the quick tests. */
+/* Threads, forks, signals and code that comes and goes, all at once: nothing hangs, gets lost or leaks. An
+ * argument says how many times longer than in the quick tests. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,7 +12,15 @@
 
 #include "check.h"
 
-enum { THREADS = 100, SECONDS = 6, PINGS = 20000, SHORT_LIVES = 3000, COPIES = 300, READERS = 4, PAGE = 4096 };
+enum {
+    THREADS = 100,
+    SECONDS = 6,
+    PINGS = 20000,
+    SHORT_LIVES = 3000,
+    COPIES = 300,
+    READERS = 4,
+    PAGE = 4096
+};
 
 static int longer = 1;
 
@@ -209,7 +217,8 @@ static void threads_leave_nothing(void)
     CHECK(resident_pages() < before + room, 1);
 }
 
-/* ---- copies of the process that are made without the C library, while other threads are busy in the kernel ---- */
+/* ---- copies of the process that are made without the C library, while other threads are busy in the kernel
+ * ---- */
 
 static void *reads_maps(void *arg)
 {
