@@ -350,9 +350,9 @@ static bool asks_for_privileges(const struct program *program)
 static int64_t host_exec_limited(struct cpu *cpu, const char *path, uint64_t argv, uint64_t envp, int flags,
                                  rlim64_t least)
 {
-    limits_apply(cpu->task, least);
+    struct limits before = limits_apply(cpu->task, least);
     int64_t result = host_exec(cpu, AT_FDCWD, path, argv, envp, flags);
-    limits_take_back();
+    limits_take_back(&before);
     return result;
 }
 
