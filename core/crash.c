@@ -76,7 +76,7 @@ static void print_registers(FILE *out, const struct cpu *cpu)
 {
     fprintf(out, "registers:\n");
     for (int r = 0; r < 32; r++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, r == 31 ? "sp" : "x%d", r);
         fprintf(out, "  %-3s %016lx%s", name, cpu->x[r], r % 4 == 3 ? "\n" : "");
     }

@@ -18,7 +18,7 @@ enum { PAGE = 4096, PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 /* Neighbours that are of one piece are one range: at[i].end < at[i + 1].start, or they differ in more. */
 struct range {
     uint64_t start, end;
-    int prot;        /* the guest's rights, PROT_; the host never executes it, and reads what the guest executes */
+    int prot; /* the guest's rights, PROT_; the host never executes it, and reads what the guest executes */
     bool shared;     /* with other processes */
     uint64_t object; /* what is mapped, where other mappings can show it, too; else PRIVATE */
     uint64_t offset; /* of start in the object */
@@ -31,7 +31,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over everything belo
 static struct range *at;
 static size_t count, room;
 static uint64_t limit_total = UINT64_MAX, limit_private = UINT64_MAX, program_data; /* guest_limit() */
-static int lock_future; /* MCL_FUTURE, perhaps MCL_ONFAULT */
+static int lock_future;             /* MCL_FUTURE, perhaps MCL_ONFAULT */
 static uint64_t brk_start, brk_end; /* brk_end as the guest asked for it, not aligned */
 
 _Atomic uint64_t code_generation;
@@ -93,7 +93,8 @@ static struct range part_of(const struct range *range, uint64_t start, uint64_t 
 
 static bool continues(const struct range *last, const struct range *next)
 {
-    return last->end == next->start && last->prot == next->prot && last->shared == next->shared && last->object == next->object &&
+    return last->end == next->start && last->prot == next->prot && last->shared == next->shared &&
+           last->object == next->object &&
            (last->object == PRIVATE || last->offset + (last->end - last->start) == next->offset);
 }
 
@@ -200,7 +201,10 @@ static bool is_data(const struct range *range) { return (range->prot & PROT_WRIT
 
 /* What of [start, end) is the guest's, in bytes: all of it, or what counts as data, or what doesn't yet. */
 static bool any(const struct range *range) { return (void)range, true; }
-static bool is_other_private(const struct range *range) { return !(range->prot & PROT_WRITE) && !range->shared; }
+static bool is_other_private(const struct range *range)
+{
+    return !(range->prot & PROT_WRITE) && !range->shared;
+}
 
 static uint64_t bytes_in(uint64_t start, uint64_t end, bool (*counts)(const struct range *))
 {
@@ -420,6 +424,12 @@ int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot)
 
 void guest_brk_init(uint64_t start) { brk_start = brk_end = page_up(start); }
 
+/* As the kernel's check_data_rlimit(). */
+static bool heap_fits(uint64_t end)
+{
+    return limit_private == UINT64_MAX || end - brk_start + program_data <= limit_private;
+}
+
 static bool brk_grow(uint64_t from, uint64_t to)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | lock_flags();
@@ -439,8 +449,7 @@ uint64_t guest_brk(uint64_t end)
     uint64_t from = page_up(brk_end), to = page_up(end);
     bool done = end >= brk_start && end < GUEST_END && set_reserve() == 0;
     if (done && to > from)
-        done = end - brk_start <= limit_private - (program_data < limit_private ? program_data : limit_private) &&
-               fits(to - from, true) && brk_grow(from, to);
+        done = heap_fits(end) && fits(to - from, true) && brk_grow(from, to);
     else if (done && to < from)
         done = unmap_pieces(to, from) == 0;
     if (done)
@@ -470,11 +479,20 @@ static void change(struct range range, bool insert)
 
 void guest_range_add(uint64_t start, uint64_t end)
 {
-    change((struct range){.start = page_down(start), .end = page_up(end), .prot = PROT_READ | PROT_WRITE, .shared = true, .object = UNKNOWN}, true);
+    change((struct range){.start = page_down(start),
+                          .end = page_up(end),
+                          .prot = PROT_READ | PROT_WRITE,
+                          .shared = true,
+                          .object = UNKNOWN},
+           true);
 }
 void guest_range_set_executable(uint64_t start, uint64_t end)
 {
-    change((struct range){.start = page_down(start), .end = page_up(end), .prot = PROT_RWX, .shared = true, .object = UNKNOWN},
+    change((struct range){.start = page_down(start),
+                          .end = page_up(end),
+                          .prot = PROT_RWX,
+                          .shared = true,
+                          .object = UNKNOWN},
            true);
 }
 void guest_range_remove(uint64_t start, uint64_t end)
@@ -527,7 +545,8 @@ bool guest_code_place(uint64_t addr, struct code_place *place)
 {
     pthread_mutex_lock(&lock);
     size_t i = set_find(addr);
-    bool found = i < count && at[i].start <= addr && (at[i].prot & PROT_EXEC) && at[i].object % 2 && at[i].object != UNKNOWN;
+    bool found = i < count && at[i].start <= addr && (at[i].prot & PROT_EXEC) && at[i].object % 2 &&
+                 at[i].object != UNKNOWN;
     if (found)
         *place = (struct code_place){at[i].object, at[i].offset + (addr - at[i].start)};
     pthread_mutex_unlock(&lock);

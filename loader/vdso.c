@@ -1,6 +1,6 @@
 /* The guest's vDSO: an ELF image of one page, as Linux/arm64 maps it into every process. Its functions are
- * system calls; those for the clocks and random numbers are answered by the host's vDSO (syscall/time.c, random.c), so
- * that none reaches the kernel. */
+ * system calls; those for the clocks and random numbers are answered by the host's vDSO (syscall/time.c,
+ * random.c), so that none reaches the kernel. */
 #include "vdso.h"
 #include "elf.h"
 
@@ -178,8 +178,12 @@ static const struct vdso image = {
                 {DT_VERDEF, {AT(versions)}},
                 {DT_VERDEFNUM, {2}},
                 {DT_NULL, {0}}},
-    .code =
-        {NOP, {MOV_X8(139), SVC}, {MOV_X8(169), SVC, RET}, {MOV_X8(113), SVC, RET}, {MOV_X8(114), SVC, RET}, {MOV_X8(278), SVC, RET}},
+    .code = {NOP,
+             {MOV_X8(139), SVC},
+             {MOV_X8(169), SVC, RET},
+             {MOV_X8(113), SVC, RET},
+             {MOV_X8(114), SVC, RET},
+             {MOV_X8(278), SVC, RET}},
 };
 _Static_assert(sizeof(struct vdso) <= VDSO_PATH, "the vDSO is half a page");
 

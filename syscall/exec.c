@@ -24,10 +24,10 @@
 #include "task.h"
 
 enum {
-    HEAD_SIZE = 256,    /* what the kernel looks at (BINPRM_BUF_SIZE) */
-    SCRIPT_DEPTH = 5,   /* as the kernel: then ELOOP */
-    MAX_ARGS = 1 << 20, /* beyond any stack limit */
-    SCRIPT_ARGS = 3,    /* interpreter, its argument, script */
+    HEAD_SIZE = 256,       /* what the kernel looks at (BINPRM_BUF_SIZE) */
+    SCRIPT_DEPTH = 5,      /* as the kernel: then ELOOP */
+    MAX_ARGS = 1 << 20,    /* beyond any stack limit */
+    SCRIPT_ARGS = 3,       /* interpreter, its argument, script */
     XEMU_NEEDS = 64 << 20, /* bytes of address space to start with */
 };
 
@@ -355,9 +355,9 @@ static bool asks_for_privileges(const struct program *program)
 static int64_t host_exec_limited(struct cpu *cpu, const char *path, uint64_t argv, uint64_t envp, int flags,
                                  rlim64_t least)
 {
-    limits_apply(cpu->task, least);
+    struct limits before = limits_apply(cpu->task, least);
     int64_t result = host_exec(cpu, AT_FDCWD, path, argv, envp, flags);
-    limits_take_back();
+    limits_take_back(&before);
     return result;
 }
 

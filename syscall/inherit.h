@@ -6,7 +6,8 @@
 
 struct task;
 
-/* There is something that the new program must obey from its first system call on: a debugger, or seccomp's filters. */
+/* There is something that the new program must obey from its first system call on: a debugger, or seccomp's
+ * filters. */
 bool inherit_must(const struct task *task);
 
 /* A descriptor for --inherited, close-on-exec. -1: nothing to leave; other negative numbers are -errno. */

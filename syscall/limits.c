@@ -14,7 +14,6 @@
 #include "task.h"
 
 static struct limits process_limits;
-static struct rlimit64 host_as, host_data; /* before limits_apply() */
 
 static struct rlimit64 *kept_limit(const struct task *task, uint64_t pid, uint64_t resource)
 {
@@ -129,12 +128,14 @@ static void apply_one(enum __rlimit_resource resource, struct rlimit64 limit, rl
     setrlimit64(resource, &limit);
 }
 
-void limits_apply(const struct task *task, rlim64_t least)
+struct limits limits_apply(const struct task *task, rlim64_t least)
 {
-    getrlimit64(RLIMIT_AS, &host_as);
-    getrlimit64(RLIMIT_DATA, &host_data);
+    struct limits before;
+    getrlimit64(RLIMIT_AS, &before.as);
+    getrlimit64(RLIMIT_DATA, &before.data);
     apply_one(RLIMIT_AS, task->limits->as, least);
     apply_one(RLIMIT_DATA, task->limits->data, least);
+    return before;
 }
 
 static void take_back(enum __rlimit_resource resource, const struct rlimit64 *before)
@@ -143,8 +144,8 @@ static void take_back(enum __rlimit_resource resource, const struct rlimit64 *be
         take_host(resource); /* the hard limit stays */
 }
 
-void limits_take_back(void)
+void limits_take_back(const struct limits *before)
 {
-    take_back(RLIMIT_AS, &host_as);
-    take_back(RLIMIT_DATA, &host_data);
+    take_back(RLIMIT_AS, &before->as);
+    take_back(RLIMIT_DATA, &before->data);
 }

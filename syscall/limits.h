@@ -7,7 +7,8 @@
 
 struct task;
 
-/* The kernel counts what a stack has grown to, in bytes, which begins with this much; xemu maps all of it at once. */
+/* The kernel counts what a stack has grown to, in bytes, which begins with this much; xemu maps all of it at
+ * once. */
 enum { STACK_BEGINS_WITH = 132 << 10 };
 
 /* As the guest knows them, in bytes. A process has one; a vfork child has its own in its task. */
@@ -24,10 +25,10 @@ void limits_borrow(struct task *child, const struct task *parent);
 void limits_own(struct task *task);
 
 /* The guest's limits become the host's, for a program that doesn't learn of them by struct limits; `least`
- * bytes of address space are left in any case. After an execve that failed they are taken back as far as the
- * kernel allows. */
-void limits_apply(const struct task *task, rlim64_t least);
-void limits_take_back(void);
+ * bytes of address space are left in any case. The result is what they were: after an execve that failed they
+ * are taken back, as far as the kernel allows. */
+struct limits limits_apply(const struct task *task, rlim64_t least);
+void limits_take_back(const struct limits *before);
 
 /* They aren't the host's. */
 bool limits_changed(const struct task *task);

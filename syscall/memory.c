@@ -157,7 +157,8 @@ int64_t sys_mlockall(struct cpu *cpu, const uint64_t args[6])
         return result;
     guest_lock_future(flags);
     for (uint64_t start = 0, end; (flags & MCL_CURRENT) && guest_range_next(&start, &end); start = end)
-        host_raw(SYS_mlock2, start, end - start, flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0, 0); /* what can't be: isn't */
+        host_raw(SYS_mlock2, start, end - start, flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0,
+                 0); /* what can't be: isn't */
     return 0;
 }
 

@@ -10,7 +10,7 @@
 enum proc_file {
     PROC_NONE,
     PROC_OTHER_EXE, /* the link of another process */
-    PROC_EXE, /* the link; all others are made at open */
+    PROC_EXE,       /* the link; all others are made at open */
     PROC_MAPS,
     PROC_SMAPS,
     PROC_CMDLINE,
@@ -54,7 +54,8 @@ struct mapping {
     char device[16];
     uint64_t inode;
     const char *name; /* "" if none */
-    const char *rows; /* what smaps says of the host's mapping that it is a part of: whole lines; null in maps */
+    const char
+        *rows; /* what smaps says of the host's mapping that it is a part of: whole lines; null in maps */
     uint64_t host_bytes; /* size of that one */
 };
 

@@ -51,8 +51,8 @@ static void add_smaps_row(struct text *text, const struct mapping *map, const ch
     char name[32], unit[4] = "";
     uint64_t kb;
     if (!strncmp(row, "VmFlags:", 8)) {
-        text_add(text, "VmFlags:%s%s%s\n", map->perms[0] == 'r' ? " rd" : "", map->perms[1] == 'w' ? " wr" : "",
-                 map->perms[2] == 'x' ? " ex" : "");
+        text_add(text, "VmFlags:%s%s%s\n", map->perms[0] == 'r' ? " rd" : "",
+                 map->perms[1] == 'w' ? " wr" : "", map->perms[2] == 'x' ? " ex" : "");
         return; /* the others speak of what the host may do */
     }
     if (!strncmp(row, "ProtectionKey:", 14)) /* ARM64 hasn't got them */
@@ -71,8 +71,8 @@ static void add_mapping(const struct mapping *map, void *arg)
 {
     struct text *text = arg;
     int before = (int)text->length;
-    text_add(text, "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %s %" PRIu64 " ", map->start, map->end, map->perms,
-             map->offset, map->device, map->inode);
+    text_add(text, "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %s %" PRIu64 " ", map->start, map->end,
+             map->perms, map->offset, map->device, map->inode);
     int pad = 73 - ((int)text->length - before); /* the kernel's column for names */
     if (*map->name)
         text_add(text, "%*s%s", pad > 0 ? pad : 0, "", map->name);

@@ -53,8 +53,8 @@ static inline bool tracee_on(const struct traced *traced) { return __builtin_exp
 /* Before and after a system call. */
 void tracee_call(struct cpu *cpu, int entry_or_exit);
 
-/* A filter of system calls (SECCOMP_RET_TRACE, with this data) leaves the call to the tracer, who may change registers
- * meanwhile. False: nobody wants to know. */
+/* A filter of system calls (SECCOMP_RET_TRACE, with this data) leaves the call to the tracer, who may change
+ * registers meanwhile. False: nobody wants to know. */
 bool tracee_filtered(struct cpu *cpu, uint16_t data);
 
 /* A signal is about to be delivered; false: the tracer swallowed it, otherwise *info may be another one. */

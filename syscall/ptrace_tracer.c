@@ -490,8 +490,9 @@ static int64_t call_info(const struct tracee *tracee, uint64_t size, uint64_t ad
         info.entry.nr = (uint32_t)cpu.x[8];
         memcpy(info.entry.args, cpu.x, sizeof info.entry.args);
         info.seccomp.ret_data = (uint32_t)traced.message; /* behind the others; not looked at on entry */
-        have = info.op == PTRACE_SYSCALL_INFO_ENTRY ? have + sizeof info.entry
-                                                    : offsetof(struct __ptrace_syscall_info, seccomp.ret_data) + 4;
+        have = info.op == PTRACE_SYSCALL_INFO_ENTRY
+                   ? have + sizeof info.entry
+                   : offsetof(struct __ptrace_syscall_info, seccomp.ret_data) + 4;
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
         info.exit.rval = (int64_t)cpu.x[0];
         info.exit.is_error = info.exit.rval < 0 && info.exit.rval > -4096;

@@ -22,7 +22,7 @@
 /* Filters are never freed: they last as long as the threads under them, mostly as long as the process. */
 struct seccomp_filter {
     struct seccomp_filter *older;
-    bool listener; /* one of SECCOMP_FILTER_FLAG_NEW_LISTENER */
+    bool listener;        /* one of SECCOMP_FILTER_FLAG_NEW_LISTENER */
     size_t length, total; /* instructions: of this one, and as the kernel counts all together */
     struct sock_filter program[];
 };
@@ -129,7 +129,8 @@ bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result)
         return true;
     }
     uint32_t verdict = run_filters(cpu, args);
-    if ((verdict & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE && tracee_filtered(cpu, verdict & SECCOMP_RET_DATA)) {
+    if ((verdict & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE &&
+        tracee_filtered(cpu, verdict & SECCOMP_RET_DATA)) {
         if ((int32_t)cpu->x[8] < 0) { /* the tracer has answered it */
             *result = (int64_t)cpu->x[0];
             return true;

@@ -23,7 +23,7 @@ bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result);
 /* The first thread of the process, with the filters at offset `at` of the file that the program before left. */
 void seccomp_init(struct task *task, int fd, size_t at);
 bool seccomp_filters(const struct task *task); /* there are some */
-unsigned seccomp_count(const struct task *task); /* how many */
+unsigned seccomp_count(const struct task *task);    /* how many */
 int seccomp_write(const struct task *task, int fd); /* the newest first: length, program; 0 or -errno */
 
 /* A thread joins those of this process, under the restrictions of the one that makes it. */

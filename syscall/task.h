@@ -31,7 +31,7 @@ struct pending {
 };
 
 struct task {
-    struct cpu *cpu;   /* whose task it is */
+    struct cpu *cpu; /* whose task it is */
     int tid;
     struct task *next; /* thread of this process; threads_lock() */
     bool listed;
@@ -134,8 +134,9 @@ enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
  * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
 
-/* The threads of this process, in no order: threads_lock() gives the first one, and until threads_unlock() their list
- * stays what it is. A vfork child, which borrows a thread, isn't in it. A fork's child is its only thread. */
+/* The threads of this process, in no order: threads_lock() gives the first one, and until threads_unlock()
+ * their list stays what it is. A vfork child, which borrows a thread, isn't in it. A fork's child is its only
+ * thread. */
 struct task *threads_lock(void);
 void threads_unlock(void);
 void threads_add(struct task *task, int tid); /* the lock is held */

@@ -26,7 +26,8 @@
 
 enum { GUARD_SIZE = 4096 };
 
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER; /* over the list of threads, and seccomp's filters */
+static pthread_mutex_t list_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* over the list of threads, and seccomp's filters */
 static struct task *threads;
 
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -9,8 +9,8 @@
 
 struct cpu;
 
-/* Calls function(arg), which may touch guest memory: 0, or -EFAULT if it has faulted there and was left where it was. It
- * must hold nothing that would have to be given back. */
+/* Calls function(arg), which may touch guest memory: 0, or -EFAULT if it has faulted there and was left where
+ * it was. It must hold nothing that would have to be given back. */
 int guest_try(void (*function)(void *), void *arg);
 
 /* Copies between the guest and xemu. Return 0, or -EFAULT when any byte is not accessible (then part of the

@@ -24,9 +24,9 @@ void guest_brk_init(uint64_t start);
 uint64_t guest_brk(uint64_t end);
 void guest_brk_range(uint64_t *start, uint64_t *end); /* as they are now; both page-aligned upwards */
 
-/* Limits for the calls above and guest_fits(), in bytes: on all of the guest's memory, and on its private writable
- * memory (RLIMIT_AS, RLIMIT_DATA; -ENOMEM beyond). `data` bytes of the program count with the heap. What is there
- * already stays. */
+/* Limits for the calls above and guest_fits(), in bytes: on all of the guest's memory, and on its private
+ * writable memory (RLIMIT_AS, RLIMIT_DATA; -ENOMEM beyond). `data` bytes of the program count with the heap.
+ * What is there already stays. */
 void guest_limit(uint64_t total, uint64_t private_writable, uint64_t data);
 bool guest_fits(uint64_t bytes); /* that much more memory, shared */
 

@@ -32,7 +32,8 @@ void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint6
 bool sys_stepping(const struct cpu *cpu);
 void sys_stepped(struct cpu *cpu);
 
-/* Whether __kernel_getrandom of the guest's vDSO can be answered: the host's kernel has its like since Linux 6.11. */
+/* Whether __kernel_getrandom of the guest's vDSO can be answered: the host's kernel has its like since
+ * Linux 6.11. */
 bool sys_has_vdso_getrandom(void);
 
 /* The file of the guest's program, as an absolute path on the host. */

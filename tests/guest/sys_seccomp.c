@@ -329,7 +329,8 @@ static void traced(void)
 
 static void debugger_decides(void *unused)
 {
-    static const long asked[] = {SYS_getppid, SYS_getsid, SYS_getpgid}, becomes[] = {SYS_getpid, -1, SYS_getpriority};
+    static const long asked[] = {SYS_getppid, SYS_getsid, SYS_getpgid},
+                      becomes[] = {SYS_getpid, -1, SYS_getpriority};
     int status;
     registers r;
     struct iovec area = {&r, sizeof r};
@@ -368,9 +369,11 @@ static void send_descriptor(int fd)
 {
     char byte = 0, control[CMSG_SPACE(sizeof fd)] = {0};
     struct iovec data = {&byte, 1};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    *head =
+        (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(head), &fd, sizeof fd);
     CHECK(sendmsg(pair[0], &message, 0), 1);
 }
@@ -380,7 +383,8 @@ static int receive_descriptor(void)
     int fd = -1;
     char byte, control[CMSG_SPACE(sizeof fd)];
     struct iovec data = {&byte, 1};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     CHECK(recvmsg(pair[1], &message, 0), 1);
     memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
     return fd;
@@ -393,8 +397,9 @@ static void asks(char *argv0)
     pthread_t id;
     void *result;
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    int listener = INSTALL(SECCOMP_FILTER_FLAG_NEW_LISTENER, LOAD(nr), ON(SYS_getppid, SECCOMP_RET_USER_NOTIF),
-                           ON(SYS_getsid, SECCOMP_RET_USER_NOTIF), ALLOW);
+    int listener =
+        INSTALL(SECCOMP_FILTER_FLAG_NEW_LISTENER, LOAD(nr), ON(SYS_getppid, SECCOMP_RET_USER_NOTIF),
+                ON(SYS_getsid, SECCOMP_RET_USER_NOTIF), ALLOW);
     CHECK(listener >= 0, 1);
     CHECK_ERRNO(INSTALL(SECCOMP_FILTER_FLAG_NEW_LISTENER, ALLOW), EBUSY);
     send_descriptor(listener);
