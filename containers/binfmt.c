@@ -188,13 +188,24 @@ int binfmt_unregister(const char *place, const char *name)
     return write_file(place, name, "-1");
 }
 
-int binfmt_register(const char *place, const char *interpreter, const char *flags)
+static int register_line(const char *place, const char *interpreter, const char *flags)
 {
     char *line = binfmt_line(interpreter, flags);
-    int error = binfmt_unregister(place, BINFMT_NAME);
-    if (!error || error == -ENOENT)
-        error = write_file(place, "register", line);
+    int error = write_file(place, "register", line);
     free(line);
+    return error;
+}
+
+int binfmt_register(const char *place, const char *interpreter, const char *flags)
+{
+    struct handler before;
+    bool known = read_handler(place, BINFMT_NAME, &before);
+    int error = binfmt_unregister(place, BINFMT_NAME);
+    if (error && error != -ENOENT)
+        return error;
+    error = register_line(place, interpreter, flags);
+    if (error && known)
+        register_line(place, before.interpreter, before.flags);
     return error;
 }
 

@@ -39,7 +39,7 @@ int binfmt_mount(const char *place);
  */
 char *binfmt_line(const char *interpreter, const char *flags);
 
-/* Registers, in the place of an entry of that name. 0 or -errno. */
+/* Registers, in the place of an entry of that name, which stays if that fails. 0 or -errno. */
 int binfmt_register(const char *place, const char *interpreter, const char *flags);
 
 /* 0 or -errno; ENOENT: there is none. */

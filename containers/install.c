@@ -173,6 +173,9 @@ static char *binary_to_register(const char *given, const char *flags)
     char *binary = find_static_binary(given, &why);
     if (!binary)
         die(STATUS_FAILED, "%s%s%s", given ? given : "install", given ? " " : ": ", why);
+    if (access(binary, X_OK))
+        die(STATUS_FAILED, "%s cannot be executed: %s (its rights, or a file system that is mounted noexec)",
+            binary, strerror(errno));
     if (strlen(binary) > INTERPRETER_MAX)
         die(STATUS_FAILED, "%s: the kernel takes no path of more than %d bytes for a handler", binary,
             INTERPRETER_MAX);

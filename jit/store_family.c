@@ -10,10 +10,10 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -22,7 +22,14 @@
 /* In the mount's root directory: by this the descriptor is known. */
 #define NAME "xemu-store"
 
-enum { TMPFS = 0x01021994 };
+enum { TMPFS = 0x01021994, DESCRIPTORS = 1024 };
+
+/* Where there are few descriptors none is out of the guest's way. */
+static bool has_descriptors(void)
+{
+    struct rlimit limit;
+    return !getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur >= DESCRIPTORS;
+}
 
 /* Keeps the descriptor, and names the store by it. */
 static bool adopt(char *path, size_t size, int fd)
@@ -43,7 +50,7 @@ bool store_of_parent(char *path, size_t size)
     char name[64];
     _Alignas(8) char entries[4096];
     bool found = false;
-    if (geteuid() != 0)
+    if (geteuid() != 0 || !has_descriptors())
         return false;
     snprintf(name, sizeof name, "/proc/%d/fd", getppid());
     int dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -62,7 +69,7 @@ bool store_of_parent(char *path, size_t size)
 
 bool store_for_children(char *path, size_t size)
 {
-    if (geteuid() != 0 || prctl(PR_GET_SECCOMP) != 0) /* whose filter might end the process */
+    if (geteuid() != 0 || !has_descriptors() || prctl(PR_GET_SECCOMP) != 0) /* a filter might end the process */
         return false;
     int made = -1, fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0)
