@@ -66,7 +66,7 @@ static void find_uses(struct lower *l)
     for (unsigned v = block->count; v-- > 0;) { /* users come before what they use: all is known of them */
         const struct ir_insn *insn = &block->insns[v];
         l->w[v].folded = l->w[v].uses && may_fold(l, v);
-        if (may_be_dropped(insn) && !l->w[v].uses)
+        if (!l->w[v].uses && may_be_dropped(insn))
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
             l->w[insn->arg[i]].uses++;
@@ -102,7 +102,7 @@ static void find_lifetimes(struct lower *l)
 {
     for (unsigned v = 0; v < l->block->count; v++) {
         const struct ir_insn *insn = insn_at(l, v);
-        if (may_be_dropped(insn) && !l->w[v].uses)
+        if (!l->w[v].uses && may_be_dropped(insn))
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
             needed_by(l, insn->arg[i], v);
@@ -204,7 +204,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
 static bool needs_code(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    return (!l->w[v].folded || insn->op == IR_fcmp) && !(may_be_dropped(insn) && !l->w[v].uses) &&
+    return (!l->w[v].folded || insn->op == IR_fcmp) && !(!l->w[v].uses && may_be_dropped(insn)) &&
            l->w[v].via == NONE && !l->w[v].done;
 }
 
@@ -215,14 +215,6 @@ static void emit_fp_exits(struct lower *l)
             emit_patch(l->fp_exits[i].jump, l->e.at);
         emit_leave_at(l, l->fp_exits[i].pc, JIT_REPEAT);
     }
-}
-
-static bool has_traps(const struct ir_block *block)
-{
-    for (unsigned i = 0; i < block->count; i++)
-        if (block->insns[i].op == IR_mark && jit_traps_often((uint64_t)block->insns[i].imm))
-            return true;
-    return false;
 }
 
 static int32_t guest_instructions(const struct ir_block *block)
@@ -241,7 +233,8 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->block = block;
     l->failed = false;
     l->plain = plain;
-    l->careful = has_traps(block);
+    int32_t instructions = guest_instructions(block);
+    l->careful = jit_traps_within(block->pc, block->pc + 4 * (uint64_t)instructions);
     l->cold_count = l->fp_exit_count = l->exit_count = l->literal_count = l->kept_count = 0;
     buffer->reloc_count = 0;
     buffer->portable = buffer->reloc_capacity && !l->careful && !backend_exact_underflow;
@@ -255,11 +248,12 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->late_put_count = 0;
     memset(l->slot_value, 0xff, sizeof l->slot_value);
     memset(l->in_reg, 0xff, sizeof l->in_reg);
+    memset(l->at_home, 0xff, sizeof l->at_home);
     l->now = 0;
     l->busy = 0;
     l->pc = block->pc;
     analyse(l);
-    emit_count(l, 0, guest_instructions(block));
+    emit_count(l, 0, instructions);
     for (l->now = 0; l->now < block->count; l->now++) {
         if (needs_code(l, l->now))
             lower_insn(l, insn_at(l, l->now));

@@ -32,6 +32,7 @@ struct where {
     int16_t reg;    /* a temporary, or NONE */
     int16_t slot;   /* in cpu->spill, FLAGS_SLOT in cpu->flags, or NONE */
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
+    int16_t next_at_home; /* another value that is there, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
     uint8_t capture; /* flags: enum capture */
@@ -102,6 +103,7 @@ struct lower {
     struct where w[MAX_VALUES];
     struct cold colds[256];
     unsigned cold_count;
+    int16_t at_home[2][32];    /* a value that a guest register holds, or NONE: integers, vectors */
     int put_flags;             /* the value that is in cpu->flags, or NONE */
     int late_put;              /* the put_nzcv that is left to the next conditional branch, or NONE */
     struct late_put late_puts[MAX_EXITS];
@@ -183,6 +185,8 @@ unsigned result_xmm_apart(struct lower *l);
 /* The same; an operand's register that dies here is preferred. */
 unsigned result_reg_from(struct lower *l, unsigned v);
 
+/* Guest register r of the value's type holds the value from here on; or is about to change. */
+void set_home(struct lower *l, unsigned v, unsigned r);
 void leave_home(struct lower *l, unsigned r, enum ir_type type);
 void leave_flags(struct lower *l); /* cpu->flags is about to change */
 void end_operation(struct lower *l);

@@ -153,7 +153,7 @@ static void lower_put_x(struct lower *l, const struct ir_insn *insn)
     else
         emit_rm(&l->e, X86_STORE, 64, use(l, v), x_mem(r));
     if (!is_immediate(l, v) && l->w[v].home == NONE)
-        l->w[v].home = (int16_t)r;
+        set_home(l, v, r);
 }
 
 static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
@@ -168,7 +168,7 @@ static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
     else
         emit_v_rm(&l->e, V_STOREUPS, from, VEX_NONE, v_mem(r));
     if (l->w[v].home == NONE)
-        l->w[v].home = (int16_t)r;
+        set_home(l, v, r);
 }
 
 /* The thread pointer is a field like a register; the others are functions. */
@@ -188,7 +188,7 @@ bool lower_memory(struct lower *l, const struct ir_insn *insn)
     switch ((enum ir_op)insn->op) {
     case IR_get_x:
     case IR_get_vreg:
-        l->w[l->now].home = (int16_t)insn->imm;
+        set_home(l, l->now, (unsigned)insn->imm);
         return true;
     case IR_put_x:
         lower_put_x(l, insn);

@@ -146,16 +146,24 @@ unsigned use(struct lower *l, unsigned v)
 
 unsigned use_xmm(struct lower *l, unsigned v) { return use(l, v) - XMM; }
 
+void set_home(struct lower *l, unsigned v, unsigned r)
+{
+    int16_t *first = &l->at_home[is_vector(l, v)][r];
+    l->w[v].home = (int16_t)r;
+    l->w[v].next_at_home = *first;
+    *first = (int16_t)v;
+}
+
 void leave_home(struct lower *l, unsigned r, enum ir_type type)
 {
-    for (unsigned v = 0; v < l->now; v++) {
+    int v = l->at_home[type == IR_VEC][r];
+    l->at_home[type == IR_VEC][r] = NONE;
+    for (; v != NONE; v = l->w[v].next_at_home) {
         struct where *w = &l->w[v];
-        if (w->home != (int)r || ir_ops[insn_at(l, v)->op].result != type)
-            continue;
         if (w->last > l->now && w->reg == NONE && w->slot == NONE) {
             unsigned reg = type == IR_VEC ? XMM + take_xmm(l) : take_temp(l);
-            load_into(l, reg, v);
-            bind_value(l, v, reg);
+            load_into(l, reg, (unsigned)v);
+            bind_value(l, (unsigned)v, reg);
         }
         w->home = NONE;
     }
@@ -183,7 +191,7 @@ static int target_register(struct lower *l, bool apart)
     if (reg == NONE || (apart && l->busy >> reg & 1))
         return NONE;
     leave_home(l, (unsigned)w->target, vector ? IR_VEC : IR_INT);
-    w->home = w->target;
+    set_home(l, l->now, (unsigned)w->target);
     hold(l, (unsigned)reg);
     return reg;
 }

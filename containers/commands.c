@@ -175,7 +175,7 @@ static void collect(int fd, char *output, size_t size)
     output[used] = '\0';
 }
 
-int run_program(char *const argv[], char *output, size_t size)
+int run_collecting(char *const argv[], int collected, char *output, size_t size)
 {
     int link[2] = {-1, -1}, status;
     if (output && pipe2(link, O_CLOEXEC))
@@ -184,8 +184,8 @@ int run_program(char *const argv[], char *output, size_t size)
     pid_t child = fork();
     if (child == 0) {
         if (output) {
-            dup2(link[1], STDOUT_FILENO);
-            dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+            dup2(open("/dev/null", O_WRONLY), collected == STDOUT_FILENO ? STDERR_FILENO : STDOUT_FILENO);
+            dup2(link[1], collected);
         }
         execvp(argv[0], argv);
         _exit(errno == ENOENT ? 127 : 126);
@@ -199,4 +199,9 @@ int run_program(char *const argv[], char *output, size_t size)
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int run_program(char *const argv[], char *output, size_t size)
+{
+    return run_collecting(argv, STDOUT_FILENO, output, size);
 }

@@ -38,6 +38,10 @@ char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 int run_program(char *const argv[], char *output, size_t size);
 
+/* The same with what it writes to `collected`, standard output or standard error; the other one is dropped.
+ */
+int run_collecting(char *const argv[], int collected, char *output, size_t size);
+
 /* Prints the platforms of this kernel and the handlers of `place` as JSON; returns the exit status. */
 int show_platforms(const char *place);
 

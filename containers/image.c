@@ -5,10 +5,14 @@
 
 #include <xemu/log.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { INDEX_DEPTH = 4 };
@@ -26,14 +30,20 @@ bool image_is_directory(const char *path)
     return has_file(path, "oci-layout") || (has_file(path, "manifest.json") && !has_file(path, "etc"));
 }
 
+/* Names come from the image, which may come from anybody: none leads out of its directory. */
 static json_t *read_json(const char *directory, const char *name)
 {
+    static const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
     json_error_t error;
-    char *path = text_of("%s/%s", directory, name);
-    json_t *json = json_load_file(path, 0, &error);
+    int parent = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof how);
+    if (fd < 0)
+        die(STATUS_FAILED, "the image is damaged: %s: %s", name, strerror(errno));
+    json_t *json = json_loadfd(fd, 0, &error);
     if (!json)
         die(STATUS_FAILED, "the image is damaged: %s: %s", name, error.text);
-    free(path);
+    close(fd);
+    close(parent);
     return json;
 }
 
@@ -43,15 +53,22 @@ static const char *string_of(const json_t *json, const char *name)
     return text && *text ? text_of("%s", text) : NULL;
 }
 
-/* Appends the strings of an array to a null-terminated list with room for `room`. */
-static void add_strings(const char **list, size_t room, const json_t *array)
+/* Appends to a null-terminated list with room for `room`. */
+static void add_string(const char **list, size_t room, const char *text)
 {
-    size_t at = 0, i;
-    json_t *item;
+    size_t at = 0;
     while (list[at])
         at++;
-    json_array_foreach(array, i, item) if (json_is_string(item) && at < room) list[at++] =
-        text_of("%s", json_string_value(item));
+    if (at == room)
+        die(STATUS_FAILED, "the image has more than %zu layers, variables or words of a command", room);
+    list[at] = text_of("%s", text);
+}
+
+static void add_strings(const char **list, size_t room, const json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++)
+        if (json_is_string(json_array_get(array, i)))
+            add_string(list, room, json_string_value(json_array_get(array, i)));
 }
 
 /* The file of a blob, from its digest "sha256:...". */
@@ -76,19 +93,25 @@ static void read_config(struct image *image, const char *directory, const char *
     json_decref(json);
 }
 
-/* The entry for arm64, or the first. */
+/* The entry for arm64, or the first that doesn't say what it is for. Null: there is none. */
 static json_t *choose_manifest(json_t *manifests)
 {
-    size_t i;
-    json_t *entry;
-    json_array_foreach(manifests, i, entry)
-    {
+    json_t *unnamed = NULL;
+    const char *other = NULL;
+    for (size_t i = 0; i < json_array_size(manifests); i++) {
+        json_t *entry = json_array_get(manifests, i);
         const char *architecture =
             json_string_value(json_object_get(json_object_get(entry, "platform"), "architecture"));
         if (architecture && strcmp(architecture, "arm64") == 0)
             return entry;
+        if (!architecture)
+            unnamed = unnamed ? unnamed : entry;
+        else if (strcmp(architecture, "unknown") != 0) /* what is known about the others: attestations */
+            other = architecture;
     }
-    return json_array_get(manifests, 0);
+    if (!unnamed && other)
+        die(STATUS_FAILED, "the image is for %s, not for arm64", other);
+    return unnamed;
 }
 
 static void read_oci(struct image *image, const char *directory)
@@ -106,7 +129,12 @@ static void read_oci(struct image *image, const char *directory)
     json_t *layer, *layers = json_object_get(json, "layers");
     if (!json_array_size(layers))
         die(STATUS_FAILED, "the image is damaged: it has no layers");
-    json_array_foreach(layers, i, layer) if (i < IMAGE_LAYERS) image->layers[i] = blob_name(layer);
+    json_array_foreach(layers, i, layer)
+    {
+        char *file = blob_name(layer);
+        add_string(image->layers, IMAGE_LAYERS, file);
+        free(file);
+    }
     char *config = blob_name(json_object_get(json, "config"));
     read_config(image, directory, config);
     free(config);

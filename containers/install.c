@@ -193,7 +193,8 @@ static void tell_of_others(const char *place)
             printf("%s is registered as well; xemu comes first\n", handlers[i].name);
 }
 
-static void install_now(const char *place, const char *binary, const char *flags)
+/* Mounts binfmt_misc if need be, and registers. */
+static void register_binary(const char *place, const char *binary, const char *flags)
 {
     int error = binfmt_mount(place);
     if (error)
@@ -201,6 +202,11 @@ static void install_now(const char *place, const char *binary, const char *flags
     error = binfmt_register(place, binary, flags);
     if (error)
         die_of_register(place, binary, flags, error);
+}
+
+static void install_now(const char *place, const char *binary, const char *flags)
+{
+    register_binary(place, binary, flags);
     printf("ARM64 programs run under %s (flags %s)\n", binary, flags);
     if (!in_first_namespace())
         puts("but only in this user namespace and those below: for the machine run it as the host's root, "
@@ -255,12 +261,7 @@ int command_binfmt(int argc, char **argv)
     if (platforms) {
         const char *flags = binfmt_best_flags();
         char *binary = binary_to_register(NULL, flags);
-        int error = binfmt_mount(place);
-        if (error)
-            die_of_mount(place, error);
-        error = binfmt_register(place, binary, flags);
-        if (error)
-            die_of_register(place, binary, flags, error);
+        register_binary(place, binary, flags);
         free(binary);
     }
     if (name) {

@@ -2,13 +2,12 @@
 #include "sandbox.h"
 #include "binfmt.h"
 #include "commands.h"
+#include "places.h"
 
 #include <xemu/log.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,59 +17,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Opens a path of the system as if it were the root directory already: no link leads out of it. -errno if it
- * isn't there. */
-static int open_inside(int root, const char *path, uint64_t flags, uint64_t mode)
-{
-    struct open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = RESOLVE_IN_ROOT};
-    int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-    return fd < 0 ? -errno : fd;
-}
-
-/* Makes the path, a directory or an empty file, with the directories above it. */
-static void make_inside(int root, const char *path, bool directory)
-{
-    char *copy = text_of("%s", path);
-    for (char *at = copy + 1;; at++) {
-        char end = *at;
-        if (end && end != '/')
-            continue;
-        *at = '\0';
-        char *slash = strrchr(copy, '/');
-        *slash = '\0';
-        int parent = open_inside(root, copy[0] ? copy : "/", O_PATH | O_DIRECTORY, 0);
-        *slash = '/';
-        if (parent >= 0) {
-            if (end || directory)
-                mkdirat(parent, slash + 1, 0755);
-            else
-                close(openat(parent, slash + 1, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-            close(parent);
-        }
-        *at = end;
-        if (!end)
-            break;
-    }
-    free(copy);
-}
-
-/* The place to mount something at, made if it is missing; null if that failed. The name is good until the
- * next call. */
-static const char *place_inside(int root, const char *path, bool directory)
-{
-    static char link[32];
-    static int fd = -1;
-    if (fd >= 0)
-        close(fd);
-    fd = open_inside(root, path, O_PATH, 0);
-    if (fd == -ENOENT) {
-        make_inside(root, path, directory);
-        fd = open_inside(root, path, O_PATH, 0);
-    }
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    return fd < 0 ? errno = -fd, NULL : link;
-}
-
 static _Noreturn void die_of_mount(const char *path)
 {
     die(STATUS_FAILED, "run-root: %s cannot be mounted: %s", path, strerror(errno));
@@ -78,19 +24,43 @@ static _Noreturn void die_of_mount(const char *path)
 
 static void mount_inside(int root, const char *path, const char *type, unsigned long flags, const char *data)
 {
-    const char *place = place_inside(root, path, true);
+    const char *place = place_for(root, path, true);
     if (!place || mount(type, place, type, flags, data))
         die_of_mount(path);
 }
 
+/* Takes away the right to write. What the user may not change stays as it is. */
+static bool make_read_only(const char *place)
+{
+    struct statvfs fs;
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
+    if (mount_setattr(AT_FDCWD, place, AT_RECURSIVE, &attributes, sizeof attributes) == 0)
+        return true;
+    if (statvfs(place, &fs) == 0)
+        flags |= (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0ul) | (fs.f_flag & ST_NODEV ? MS_NODEV : 0ul) |
+                 (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0ul);
+    return mount(NULL, place, NULL, flags, NULL) == 0;
+}
+
+bool bind_read_only(const char *from, const char *place)
+{
+    return mount(from, place, NULL, MS_BIND | MS_REC, NULL) == 0 && make_read_only(place);
+}
+
 /* Shows a file or directory of this machine. False: it isn't there, or its place cannot be made. */
-static bool bind_inside(int root, const char *from, const char *path)
+static bool bind_inside(int root, const char *from, const char *path, bool read_only)
 {
     struct stat info;
     if (stat(from, &info))
         return false;
-    const char *place = place_inside(root, path, S_ISDIR(info.st_mode));
-    return place && mount(from, place, NULL, MS_BIND | MS_REC, NULL) == 0;
+    const char *place = place_for(root, path, S_ISDIR(info.st_mode));
+    if (!place || mount(from, place, NULL, MS_BIND | MS_REC, NULL))
+        return false;
+    if (!read_only)
+        return true;
+    place = place_for(root, path, true); /* what is there now */
+    return place && make_read_only(place);
 }
 
 static void mount_devices(int root)
@@ -106,8 +76,8 @@ static void mount_devices(int root)
                  {"ptmx", "pts/ptmx"}};
     mount_inside(root, "/dev", "tmpfs", MS_NOSUID, "mode=755");
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
-        bind_inside(root, devices[i], devices[i]); /* what this machine lacks the system lacks */
-    int directory = open_inside(root, "/dev", O_PATH | O_DIRECTORY, 0);
+        bind_inside(root, devices[i], devices[i], false); /* what this machine lacks the system lacks */
+    int directory = place_open(root, "/dev", O_PATH | O_DIRECTORY);
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         if (symlinkat(links[i].target, directory, links[i].name))
             die_of_mount(links[i].name);
@@ -119,18 +89,31 @@ static void mount_devices(int root)
 /* True: xemu is registered there. */
 static bool mount_binfmt(int root, const char *binary)
 {
-    const char *place = place_inside(root, BINFMT_PLACE, true);
+    const char *place = place_for(root, BINFMT_PLACE, true);
     return place && mount("binfmt_misc", place, "binfmt_misc", 0, NULL) == 0 &&
            binfmt_register(place, binary, binfmt_best_flags()) == 0;
 }
 
+/* What the kernel lets a file's owner write there is the whole machine's. */
+static void protect_kernel(int root)
+{
+    static const char *const paths[] = {"/proc/sys", "/proc/irq", "/proc/bus", "/proc/sysrq-trigger"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const char *place = place_for(root, paths[i], true);
+        if (place && !bind_inside(root, place, paths[i], true))
+            die_of_mount(paths[i]);
+    }
+}
+
 static void mount_kernel(int root, struct sandbox *sandbox)
 {
-    if (!sandbox->processes && !bind_inside(root, "/proc", "/proc"))
+    if (!sandbox->processes && !bind_inside(root, "/proc", "/proc", false))
         die_of_mount("/proc");
     if (sandbox->processes)
         mount_inside(root, "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    bind_inside(root, "/sys", "/sys"); /* nice to have */
+    if (sandbox->by_root)
+        protect_kernel(root);
+    bind_inside(root, "/sys", "/sys", true); /* nice to have */
     sandbox->binfmt = sandbox->binfmt && sandbox->processes && mount_binfmt(root, sandbox->binary);
 }
 
@@ -148,22 +131,11 @@ static void mount_choices(int root)
             die(2, "--bind %s: %s", from, strerror(errno));
         if (place[0] != '/')
             die(2, "--bind %s: the place in the system should be absolute", value);
-        if (!bind_inside(root, absolute, place))
+        if (!bind_inside(root, absolute, place, false))
             die(STATUS_FAILED, "--bind %s: %s", value, strerror(errno));
         free(absolute);
         free(from);
     }
-}
-
-static void make_read_only(void)
-{
-    struct statvfs fs;
-    unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
-    if (statvfs("/", &fs) == 0)
-        flags |= (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0ul) | (fs.f_flag & ST_NODEV ? MS_NODEV : 0ul) |
-                 (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0ul);
-    if (mount(NULL, "/", NULL, flags, NULL))
-        die_of_mount("/ read-only");
 }
 
 void sandbox_mount(struct sandbox *sandbox)
@@ -176,14 +148,14 @@ void sandbox_mount(struct sandbox *sandbox)
         die_of_mount(sandbox->root);
     mount_kernel(root, sandbox);
     mount_devices(root);
-    bind_inside(root, "/etc/resolv.conf", "/etc/resolv.conf");
-    bind_inside(root, "/etc/hosts", "/etc/hosts");
+    bind_inside(root, "/etc/resolv.conf", "/etc/resolv.conf", true);
+    bind_inside(root, "/etc/hosts", "/etc/hosts", true);
     mount_choices(root);
     if (fchdir(root) || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
         die(STATUS_FAILED, "run-root: %s cannot become the root directory: %s", sandbox->root,
             strerror(errno));
     close(root);
     free(path);
-    if (sandbox->read_only)
-        make_read_only();
+    if (sandbox->read_only && !make_read_only("/"))
+        die_of_mount("/ read-only");
 }

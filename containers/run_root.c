@@ -7,10 +7,12 @@
 #include "binfmt.h"
 #include "commands.h"
 #include "image.h"
+#include "places.h"
 #include "sandbox.h"
 
 #include <xemu/log.h>
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -99,6 +101,24 @@ static const char *variable(const struct run *run, const char *name)
     return "";
 }
 
+/* A group of the system's /etc/group by name, or any number. */
+static unsigned find_group(const char *wanted)
+{
+    struct group *entry = NULL;
+    char *end;
+    unsigned number = (unsigned)strtoul(wanted, &end, 10);
+    if (*wanted && !*end)
+        return number;
+    FILE *file = fopen("/etc/group", "re");
+    while (file && (entry = fgetgrent(file)) && strcmp(entry->gr_name, wanted) != 0)
+        ;
+    if (!entry)
+        die(2, "--user %s: the system's /etc/group has no such group", wanted);
+    number = entry->gr_gid;
+    fclose(file);
+    return number;
+}
+
 /* Finds the user in the system's /etc/passwd by name or number; a number needs no entry. */
 static void find_user(struct run *run, const char **home)
 {
@@ -123,7 +143,7 @@ static void find_user(struct run *run, const char **home)
     run->gid = entry ? entry->pw_gid : run->uid;
     run->uid = entry ? entry->pw_uid : run->uid;
     if (*colon)
-        run->gid = (unsigned)strtoul(colon + 1, NULL, 10);
+        run->gid = find_group(colon + 1);
     if (file)
         fclose(file);
     free(name);
@@ -144,6 +164,23 @@ static char *find_command(const struct run *run)
         path += length + (path[length] == ':');
     }
     die(STATUS_NOT_FOUND, "run-root: %s: not found in the system's PATH", name);
+}
+
+/* The kernel would run a program for this machine as it is. */
+static void check_machine(const char *path)
+{
+    Elf64_Ehdr header = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : pread(fd, &header, sizeof header, 0);
+    if (fd >= 0)
+        close(fd);
+    if (got < (ssize_t)sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_machine == EM_AARCH64)
+        return;
+    const char *machine = header.e_machine == EM_X86_64 ? "x86-64"
+                          : header.e_machine == EM_386  ? "i386"
+                                                        : "another machine";
+    die(STATUS_CANNOT_RUN, "run-root: %s is a program for %s, not for ARM64", path, machine);
 }
 
 /* Without a handler xemu runs the program, and from then on what the program runs. */
@@ -176,6 +213,7 @@ static _Noreturn void become_command(struct run *run)
         die(STATUS_FAILED, "run-root: group %u: %s; see newgidmap(1)", run->gid, strerror(errno));
     if (run->uid && setresuid(run->uid, run->uid, run->uid))
         die(STATUS_FAILED, "run-root: user %u: %s; see newuidmap(1)", run->uid, strerror(errno));
+    check_machine(path);
     if (!run->sandbox.binfmt)
         run_by_hand(run, path);
     execve(path, run->command, (char *const *)run->env);
@@ -232,6 +270,23 @@ static void remove_unpacked(const struct run *run)
         fprintf(stderr, "xemu: %s could not be removed\n", run->unpacked);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signo) { interrupted = signo; }
+
+/* What an interrupted run has unpacked shall not stay. */
+static void unpack_or_remove(struct run *run, const char *source)
+{
+    static const int ending[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+        signal(ending[i], interrupt);
+    bool done = image_unpack(source, run->unpacked, run->all_owners);
+    if (done && !interrupted)
+        return;
+    remove_unpacked(run);
+    exit(interrupted ? 128 + interrupted : STATUS_FAILED);
+}
+
 static void unpack_system(struct run *run, const char *source)
 {
     const char *keep = choice_value(CHOICE_run_root_keep), *temporary = getenv("TMPDIR");
@@ -243,18 +298,19 @@ static void unpack_system(struct run *run, const char *source)
     if (!mkdtemp(work))
         die(STATUS_FAILED, "run-root: no directory %s to unpack to: %s", work, strerror(errno));
     run->unpacked = work;
-    if (!image_unpack(source, work, run->all_owners)) {
-        remove_unpacked(run);
-        exit(STATUS_FAILED);
-    }
+    unpack_or_remove(run, source);
     char *image = text_of("%s/image", work);
     if (directory || image_is_directory(image))
         image_read(&run->image, directory ? source : image);
     run->sandbox.root = text_of("%s/root", work);
-    if (keep && rename(run->sandbox.root, keep))
-        die(STATUS_FAILED, "--keep %s: %s", keep, strerror(errno));
-    if (keep)
-        run->sandbox.root = keep;
+    if (!keep)
+        return;
+    if (rename(run->sandbox.root, keep)) {
+        int error = errno;
+        remove_unpacked(run);
+        die(STATUS_FAILED, "--keep %s: %s", keep, strerror(error));
+    }
+    run->sandbox.root = keep;
 }
 
 static void open_system(struct run *run, const char *source)
@@ -284,6 +340,7 @@ int command_run_root(int argc, char **argv)
     if (!run.sandbox.binary)
         die(STATUS_FAILED, "run-root: %s", why);
     run.binary_fd = open(run.sandbox.binary, O_PATH | O_CLOEXEC);
+    run.sandbox.by_root = getuid() == 0;
     run.all_owners = sandbox_enter();
     open_system(&run, argv[0]);
     use_image_command(&run);
@@ -292,7 +349,9 @@ int command_run_root(int argc, char **argv)
     run.sandbox.read_only = choice_value(CHOICE_run_root_read_only) != NULL;
     run.sandbox.binfmt = choice_value(CHOICE_run_root_no_binfmt) == NULL;
     run.sandbox.processes = sandbox_has_processes();
+    places_begin(run.sandbox.root);
     int status = run_sandbox(&run);
+    places_end();
     remove_unpacked(&run);
     return status;
 }

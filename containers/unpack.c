@@ -3,6 +3,7 @@
  * own with the machine's programs, read-only, and the directory to fill. */
 #include "image.h"
 #include "commands.h"
+#include "sandbox.h"
 
 #include <xemu/log.h>
 
@@ -27,20 +28,9 @@ static _Noreturn void die_of(const char *what, const char *path)
     die(STATUS_FAILED, "run-root: %s %s: %s", what, path, strerror(errno));
 }
 
-/* A remount must keep what an ordinary user may not take away. */
-static unsigned long kept_flags(const char *path)
-{
-    struct statvfs fs;
-    if (statvfs(path, &fs))
-        return 0;
-    return (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0ul) | (fs.f_flag & ST_NODEV ? MS_NODEV : 0ul) |
-           (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0ul);
-}
-
 static void show_read_only(const char *path, const char *place)
 {
-    if (mount(path, place, NULL, MS_BIND, NULL) ||
-        mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | kept_flags(place), NULL))
+    if (!bind_read_only(path, place))
         die_of("cannot show tar", path);
 }
 
@@ -65,6 +55,13 @@ static void show_programs(void)
     }
 }
 
+static void show_file(const char *path, const char *place)
+{
+    close(open(place, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    if (mount(path, place, NULL, MS_BIND, NULL))
+        die_of("cannot show tar", path);
+}
+
 /* From here on /work is the directory to fill and /source what to unpack. */
 static void enter_workshop(const char *source, const char *work)
 {
@@ -80,6 +77,8 @@ static void enter_workshop(const char *source, const char *work)
     if (mount("tmpfs", WORKSHOP, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"))
         die_of("cannot mount a file system at", WORKSHOP);
     show_programs();
+    mkdir(WORKSHOP "/dev", 0755);
+    show_file("/dev/null", WORKSHOP "/dev/null");
     mkdir(WORKSHOP "/work", 0755);
     if (S_ISDIR(info.st_mode))
         mkdir(WORKSHOP "/source", 0755);
@@ -95,13 +94,27 @@ static void enter_workshop(const char *source, const char *work)
 
 /* ---- inside ---- */
 
+/* The first of tar's lines that says what is wrong; cut off in place. */
+static const char *complaint(char *lines)
+{
+    struct statvfs fs;
+    if (statvfs(".", &fs) == 0 && fs.f_bavail == 0)
+        return "No space left on device";
+    while (*lines == '\n' || (strncmp(lines, "tar: Removing leading", 21) == 0 && strchr(lines, '\n')))
+        lines += strcspn(lines, "\n") + 1;
+    lines[strcspn(lines, "\n")] = '\0';
+    return lines;
+}
+
 static void must_run(char *const argv[], const char *what)
 {
-    int status = run_program(argv, NULL, 0);
+    char errors[4096];
+    int status = run_collecting(argv, STDERR_FILENO, errors, sizeof errors);
     if (status == 127)
         die(STATUS_FAILED, "run-root: the program %s is needed and not installed", argv[0]);
     if (status)
-        die(STATUS_FAILED, "run-root: %s cannot be unpacked (%s ended with %d)", what, argv[0], status);
+        die(STATUS_FAILED, "run-root: %s cannot be unpacked: %s ended with %d: %s", what, argv[0], status,
+            complaint(errors));
 }
 
 /* `shown` is what the user calls the archive. */
@@ -126,10 +139,11 @@ static void extract(const char *archive, const char *shown, const char *director
     must_run(argv, shown);
 }
 
-/* Calls `each` with the names in the archive until it returns false. */
+/* Calls `each` with the names in the archive until it returns false. What is wrong with it extract() says. */
 static void list_names(const char *archive, bool (*each)(char *name, void *context), void *context)
 {
-    char *command = text_of("exec tar --list --quoting-style=literal --file '%s'", archive), *line = NULL;
+    char *command = text_of("exec tar --list --quoting-style=literal --file '%s' 2>/dev/null", archive),
+         *line = NULL;
     size_t room = 0;
     FILE *names = popen(command, "re");
     if (!names)
@@ -228,6 +242,7 @@ bool image_unpack(const char *source, const char *work, bool all_owners)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
+        setenv("LC_ALL", "C", 1); /* for complaint() */
         enter_workshop(source, work);
         unpack(source, all_owners);
         exit(0);

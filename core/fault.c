@@ -62,6 +62,22 @@ static int guarded_copy(void *dst, const void *src, size_t bytes)
     return 0;
 }
 
+int guest_try(void (*function)(void *), void *arg)
+{
+    struct cpu *cpu = this_cpu;
+    jmp_buf *outer = cpu->recover;
+    jmp_buf here;
+
+    if (_setjmp(here)) {
+        cpu->recover = outer;
+        return -EFAULT;
+    }
+    cpu->recover = &here;
+    function(arg);
+    cpu->recover = outer;
+    return 0;
+}
+
 int guest_copy_in(void *dst, uint64_t src, size_t bytes)
 {
     return guarded_copy(dst, (const void *)guest_untag(src), bytes);

@@ -18,7 +18,8 @@ enum { PAGE = 4096, PROT_RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 /* Neighbours that are of one piece are one range: at[i].end < at[i + 1].start, or they differ in more. */
 struct range {
     uint64_t start, end;
-    bool exec;       /* the guest may execute it; the host never does */
+    int prot;        /* the guest's rights, PROT_; the host never executes it, and reads what the guest executes */
+    bool shared;     /* with other processes */
     uint64_t object; /* what is mapped, where other mappings can show it, too; else PRIVATE */
     uint64_t offset; /* of start in the object */
 };
@@ -29,6 +30,8 @@ struct range {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over everything below and the map calls */
 static struct range *at;
 static size_t count, room;
+static uint64_t limit_total = UINT64_MAX, limit_private = UINT64_MAX, program_data; /* guest_limit() */
+static int lock_future; /* MCL_FUTURE, perhaps MCL_ONFAULT */
 static uint64_t brk_start, brk_end; /* brk_end as the guest asked for it, not aligned */
 
 _Atomic uint64_t code_generation;
@@ -90,7 +93,7 @@ static struct range part_of(const struct range *range, uint64_t start, uint64_t 
 
 static bool continues(const struct range *last, const struct range *next)
 {
-    return last->end == next->start && last->exec == next->exec && last->object == next->object &&
+    return last->end == next->start && last->prot == next->prot && last->shared == next->shared && last->object == next->object &&
            (last->object == PRIVATE || last->offset + (last->end - last->start) == next->offset);
 }
 
@@ -159,7 +162,7 @@ static void code_changed(uint64_t start, uint64_t end)
 {
     for (size_t i = set_find(start); i < count && at[i].start < end; i++) {
         struct range part = part_of(&at[i], start, end);
-        if (!part.exec)
+        if (!(part.prot & PROT_EXEC))
             continue;
         atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
         jit_invalidate(part.start, part.end);
@@ -175,23 +178,56 @@ static void set_insert(struct range range)
 static void set_remove(uint64_t start, uint64_t end)
 {
     code_changed(start, end);
-    set_change((struct range){start, end, false, PRIVATE, 0}, false);
+    set_change((struct range){.start = start, .end = end}, false);
 }
 
-/* Sets the exec bit of ranges that are the guest's; what they map stays. */
-static void set_protect(uint64_t start, uint64_t end, bool exec)
+/* Sets the rights of ranges that are the guest's; what they map stays. */
+static void set_protect(uint64_t start, uint64_t end, int prot)
 {
     while (start < end) {
         struct range part = part_of(&at[set_find(start)], start, end);
-        if (part.exec && !exec)
+        if ((part.prot & PROT_EXEC) && !(prot & PROT_EXEC))
             code_changed(part.start, part.end);
-        part.exec = exec;
+        part.prot = prot & PROT_RWX;
         set_change(part, true);
         start = part.end;
     }
 }
 
+/* ---- limits, as the kernel's may_expand_vm() ---- */
+
+static bool is_data(const struct range *range) { return (range->prot & PROT_WRITE) && !range->shared; }
+
+/* What of [start, end) is the guest's, in bytes: all of it, or what counts as data, or what doesn't yet. */
+static bool any(const struct range *range) { return (void)range, true; }
+static bool is_other_private(const struct range *range) { return !(range->prot & PROT_WRITE) && !range->shared; }
+
+static uint64_t bytes_in(uint64_t start, uint64_t end, bool (*counts)(const struct range *))
+{
+    uint64_t sum = 0;
+    for (size_t i = set_find(start); i < count && at[i].start < end; i++) {
+        struct range part = part_of(&at[i], start, end);
+        sum += counts(&part) ? part.end - part.start : 0;
+    }
+    return sum;
+}
+
+static bool fits(uint64_t more, bool data)
+{
+    if (limit_total != UINT64_MAX && bytes_in(0, GUEST_END, any) + more > limit_total)
+        return false;
+    return !data || limit_private == UINT64_MAX || bytes_in(0, GUEST_END, is_data) + more <= limit_private;
+}
+
 /* ---- the kernel's map ---- */
+
+/* What mlockall(MCL_FUTURE) adds to the flags of new mappings, and what flags can't say. */
+static int lock_flags(void) { return lock_future && !(lock_future & MCL_ONFAULT) ? MAP_LOCKED : 0; }
+static void lock_new(uint64_t start, uint64_t length)
+{
+    if (lock_future & MCL_ONFAULT)
+        mlock2((void *)(uintptr_t)start, length, MLOCK_ONFAULT);
+}
 
 static int64_t result_of(void *mapped) { return mapped == MAP_FAILED ? -errno : (int64_t)(uintptr_t)mapped; }
 
@@ -259,18 +295,30 @@ int64_t guest_mmap(uint64_t addr, uint64_t length, int prot, int flags, int fd, 
         return result_of(mmap(host_pointer(addr), 0, host_prot(prot), flags & ~MAP_FIXED, fd, offset));
     if (length > GUEST_END)
         return -ENOMEM;
+    bool replaces = (flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE);
+    bool shared = (flags & MAP_TYPE) != MAP_PRIVATE, data = (prot & PROT_WRITE) && !shared;
     pthread_mutex_lock(&lock);
+    flags |= lock_flags();
     int64_t result = set_reserve();
+    uint64_t replaced = replaces ? bytes_in(addr, addr + page_up(length), any) : 0;
+    if (result == 0 && !fits(page_up(length) - replaced, data))
+        result = -ENOMEM;
     if (result == 0) {
-        if ((flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE))
+        if (replaces)
             result = map_fixed(addr, page_up(length), host_prot(prot), flags, fd, offset);
         else /* a hint above the 47 bits would open the host's larger address space */
             result = result_of(
                 mmap(host_pointer(addr < GUEST_END ? addr : 0), length, host_prot(prot), flags, fd, offset));
     }
-    if (result >= 0)
-        set_insert((struct range){(uint64_t)result, (uint64_t)result + page_up(length), prot & PROT_EXEC,
-                                  object_of(flags, fd), (uint64_t)offset});
+    if (result >= 0) {
+        lock_new((uint64_t)result, page_up(length));
+        set_insert((struct range){.start = (uint64_t)result,
+                                  .end = (uint64_t)result + page_up(length),
+                                  .prot = prot & PROT_RWX,
+                                  .shared = shared,
+                                  .object = object_of(flags, fd),
+                                  .offset = (uint64_t)offset});
+    }
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -302,6 +350,9 @@ static int64_t remap(uint64_t old, uint64_t old_length, uint64_t length, int fla
 {
     if (set_reach(old) < old + (old_length ? old_length : 1))
         return -EFAULT;
+    uint64_t kept = flags & MREMAP_DONTUNMAP ? 0 : old_length;
+    if (length > kept && !fits(length - kept, is_data(&at[set_find(old)])))
+        return -ENOMEM;
     if (!(flags & MREMAP_FIXED))
         return result_of(mremap(host_pointer(old), old_length, length, flags, host_pointer(hint)));
     if ((hint & (PAGE - 1)) || hint > GUEST_END || length > GUEST_END - hint)
@@ -352,10 +403,13 @@ int64_t guest_mprotect(uint64_t addr, uint64_t length, int prot)
     int64_t result = set_reserve();
     /* Like the kernel: up to the first gap it takes effect, even if the call fails there. */
     uint64_t end = set_reach(addr) < addr + length ? set_reach(addr) : addr + length;
+    if (result == 0 && (prot & PROT_WRITE) && limit_private != UINT64_MAX &&
+        !fits(bytes_in(addr, end, is_other_private), true))
+        result = -ENOMEM;
     if (result == 0 && addr < end && mprotect(host_pointer(addr), end - addr, host_prot(prot)))
         result = -errno;
     if (result == 0)
-        set_protect(addr, end, prot & PROT_EXEC);
+        set_protect(addr, end, prot);
     if (result == 0 && end < addr + length)
         result = -ENOMEM;
     pthread_mutex_unlock(&lock);
@@ -368,13 +422,14 @@ void guest_brk_init(uint64_t start) { brk_start = brk_end = page_up(start); }
 
 static bool brk_grow(uint64_t from, uint64_t to)
 {
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | lock_flags();
     int64_t got = result_of(mmap(host_pointer(from), to - from, PROT_READ | PROT_WRITE, flags, -1, 0));
     if (got >= 0 && (uint64_t)got != from)
         munmap(host_pointer((uint64_t)got), to - from);
     if (got != (int64_t)from)
         return false;
-    set_insert((struct range){from, to, false, PRIVATE, 0});
+    lock_new(from, to - from);
+    set_insert((struct range){.start = from, .end = to, .prot = PROT_READ | PROT_WRITE});
     return true;
 }
 
@@ -384,7 +439,8 @@ uint64_t guest_brk(uint64_t end)
     uint64_t from = page_up(brk_end), to = page_up(end);
     bool done = end >= brk_start && end < GUEST_END && set_reserve() == 0;
     if (done && to > from)
-        done = brk_grow(from, to);
+        done = end - brk_start <= limit_private - (program_data < limit_private ? program_data : limit_private) &&
+               fits(to - from, true) && brk_grow(from, to);
     else if (done && to < from)
         done = unmap_pieces(to, from) == 0;
     if (done)
@@ -414,15 +470,40 @@ static void change(struct range range, bool insert)
 
 void guest_range_add(uint64_t start, uint64_t end)
 {
-    change((struct range){page_down(start), page_up(end), false, UNKNOWN, 0}, true);
+    change((struct range){.start = page_down(start), .end = page_up(end), .prot = PROT_READ | PROT_WRITE, .shared = true, .object = UNKNOWN}, true);
 }
 void guest_range_set_executable(uint64_t start, uint64_t end)
 {
-    change((struct range){page_down(start), page_up(end), true, UNKNOWN, 0}, true);
+    change((struct range){.start = page_down(start), .end = page_up(end), .prot = PROT_RWX, .shared = true, .object = UNKNOWN},
+           true);
 }
 void guest_range_remove(uint64_t start, uint64_t end)
 {
-    change((struct range){page_down(start), page_up(end), false, UNKNOWN, 0}, false);
+    change((struct range){.start = page_down(start), .end = page_up(end)}, false);
+}
+
+void guest_limit(uint64_t total, uint64_t private_writable, uint64_t data)
+{
+    pthread_mutex_lock(&lock);
+    limit_total = total;
+    limit_private = private_writable;
+    program_data = data;
+    pthread_mutex_unlock(&lock);
+}
+
+void guest_lock_future(int flags)
+{
+    pthread_mutex_lock(&lock);
+    lock_future = flags & MCL_FUTURE ? flags : 0;
+    pthread_mutex_unlock(&lock);
+}
+
+bool guest_fits(uint64_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    bool result = fits(bytes, false);
+    pthread_mutex_unlock(&lock);
+    return result;
 }
 
 bool guest_range_contains(uint64_t start, uint64_t end)
@@ -446,7 +527,7 @@ bool guest_code_place(uint64_t addr, struct code_place *place)
 {
     pthread_mutex_lock(&lock);
     size_t i = set_find(addr);
-    bool found = i < count && at[i].start <= addr && at[i].exec && at[i].object % 2 && at[i].object != UNKNOWN;
+    bool found = i < count && at[i].start <= addr && (at[i].prot & PROT_EXEC) && at[i].object % 2 && at[i].object != UNKNOWN;
     if (found)
         *place = (struct code_place){at[i].object, at[i].offset + (addr - at[i].start)};
     pthread_mutex_unlock(&lock);
@@ -457,10 +538,19 @@ bool guest_range_executable(uint64_t start, uint64_t end)
 {
     pthread_mutex_lock(&lock);
     size_t i = set_find(start);
-    while (start < end && i < count && at[i].start <= start && at[i].exec)
+    while (start < end && i < count && at[i].start <= start && (at[i].prot & PROT_EXEC))
         start = at[i++].end;
     pthread_mutex_unlock(&lock);
     return start >= end;
+}
+
+int guest_range_prot(uint64_t addr)
+{
+    pthread_mutex_lock(&lock);
+    size_t i = set_find(addr);
+    int prot = i < count && at[i].start <= addr ? at[i].prot : PROT_NONE;
+    pthread_mutex_unlock(&lock);
+    return prot;
 }
 
 void guest_code_changed(uint64_t start, uint64_t end)
@@ -476,7 +566,7 @@ static void code_changed_elsewhere(const struct range *changed, uint64_t start, 
     uint64_t low = changed->offset + (start - changed->start), high = low + (end - start);
     for (size_t i = 0; i < count; i++) {
         const struct range *r = &at[i];
-        if (!r->exec || r->object != changed->object)
+        if (!(r->prot & PROT_EXEC) || r->object != changed->object)
             continue;
         uint64_t r_high = r->offset + (r->end - r->start);
         if (r->object == UNKNOWN)

@@ -41,7 +41,7 @@ struct block {
 #define NO_PC 1 /* not aligned: no block is there */
 enum { HASH_SIZE = 1 << 14, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
 /* Beside the compiler, which takes over what is run often: the rest need not be kept for long. */
-enum { SMALL_ARENA_BYTES = 512 << 10 };
+enum { SMALL_ARENA_BYTES = 128 << 10 };
 
 struct interp {
     uint64_t generation; /* of guest code, when the blocks were decoded */
@@ -194,7 +194,7 @@ void interp_free(struct cpu *cpu)
 
 static struct block **bucket(struct interp *interp, uint64_t pc)
 {
-    return &interp->hash[(pc >> 2 ^ pc >> 16) & (HASH_SIZE - 1)];
+    return &interp->hash[(pc >> 4 ^ pc >> 18) & (HASH_SIZE - 1)];
 }
 
 void fetch_check(struct cpu *cpu)

@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 512 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
@@ -126,10 +127,19 @@ static bool map_code(size_t size)
     return true;
 }
 
+/* A limit on the address space (RLIMIT_AS) is mostly for the guest: tables and code take a fifth of it. */
+static size_t default_size(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur / 32 > DEFAULT_SIZE)
+        return DEFAULT_SIZE;
+    return limit.rlim_cur / 32;
+}
+
 bool cache_ready(void)
 {
     static bool denied;
-    size_t size = options.cache_size ? options.cache_size : DEFAULT_SIZE;
+    size_t size = options.cache_size ? options.cache_size : default_size();
 
     pthread_mutex_lock(&cache.lock);
     if (size < MIN_SIZE)

@@ -59,7 +59,8 @@ struct jit_block {
     STAT(host_bytes, "bytes of host code")                                      \
     STAT(blocks_loaded, "blocks taken from the disk")                            \
     STAT(blocks_saved, "blocks written to it")                                   \
-    STAT(compile_ns, "nanoseconds spent compiling")                             \
+    STAT(blocks_for_children, "blocks made because forked children had made them")\
+    STAT(compile_ns, "nanoseconds of CPU time spent compiling")                            \
     STAT(lookups, "look-ups outside of compiled code")                          \
     STAT(links, "links made")                                                   \
     STAT(unlinks, "links undone")                                               \
@@ -132,7 +133,7 @@ extern struct code_cache cache;
 /* Neighbours share a head, so that little code touches few pages of heads. */
 static inline struct jit_block *_Atomic *cache_hash_head(uint64_t pc)
 {
-    return &cache.hash[(pc >> 3 ^ pc >> 19) & (HASH_HEADS - 1)];
+    return &cache.hash[(pc >> 5 ^ pc >> 21) & (HASH_HEADS - 1)];
 }
 
 /* --- cache.c --- */
@@ -169,6 +170,7 @@ bool link_is_open(const struct code_link *link); /* leads to its stub; also with
 void link_reset(struct code_link *link);        /* back to its stub */
 void links_reset_incoming(struct jit_block *block);
 void links_of_new(const struct jit_block *block); /* those that lead to blocks which are there already */
+void links_of_all(void);                          /* the same, of all blocks */
 
 /* --- invalidate.c; with the lock held --- */
 
@@ -177,10 +179,15 @@ void block_retire(struct jit_block *block);
 void arena_retire(struct arena *arena);
 bool arena_is_quiet(const struct arena *arena); /* retired, and no thread is in it any more */
 
-/* --- jit.c --- */
+/* --- children.c --- */
 
-/* Whether numbers of an instruction in [start, end) are left to functions. */
-bool jit_traps_within(uint64_t start, uint64_t end);
+/* Before a fork, with the lock held; in the child. */
+void children_expected(void);
+void children_after_fork(void);
+/* This process makes or interprets the block at pc. */
+void children_note(uint64_t pc);
+/* The next block that children have made again and again; false: none. */
+bool children_want(uint64_t *pc);
 
 /* --- stats.c --- */
 

@@ -101,7 +101,7 @@ static uint64_t now_ns(void)
 {
     struct timespec now = {0};
     if (options.stats != STATS_NONE)
-        clock_gettime(CLOCK_MONOTONIC, &now);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
@@ -265,6 +265,7 @@ static struct jit_block *find_or_make(struct cpu *cpu)
     if (block)
         return block;
     unsigned runs = options.engine == ENGINE_JIT || profile_on() ? HOT : add_heat(cpu->pc);
+    children_note(cpu->pc);
     if ((runs == 0 || runs == HOT) && store_ready() && (block = store_load(cpu)))
         return block;
     return runs == HOT ? timed_compile(cpu) : NULL;
@@ -305,11 +306,48 @@ static enum exit_reason run_blocks(struct cpu *cpu)
     return EXIT_SIGNAL;
 }
 
+/* Makes the block at pc, unless it cannot be read. */
+static void make_for_children(struct cpu *cpu, uint64_t pc)
+{
+    jmp_buf here;
+    if (_setjmp(here)) {
+        atomic_store_explicit(&cpu->jit->lifting, NO_PC, memory_order_relaxed);
+        return;
+    }
+    cpu->recover = &here;
+    cpu->pc = pc;
+    struct jit_block *block = store_ready() ? store_load(cpu) : NULL;
+    if (!block && !(block = compile(cpu)))
+        return;
+    thread_remember(cpu->jit, block);
+    cpu->jit->stats.blocks_for_children++;
+}
+
+static void serve_children(struct cpu *cpu)
+{
+    jmp_buf *recover = cpu->recover;
+    uint64_t own_pc = cpu->pc, pc;
+    unsigned wanted = 0;
+    report_enter(cpu, PART_COMPILE);
+    for (; children_want(&pc); wanted++)
+        if (pc && !cache_find(pc))
+            make_for_children(cpu, pc);
+    cpu->recover = recover;
+    cpu->pc = own_pc;
+    report_enter(cpu, PART_DISPATCH);
+    if (!wanted || logs_blocks())
+        return;
+    pthread_mutex_lock(&cache.lock);
+    links_of_all();
+    pthread_mutex_unlock(&cache.lock);
+}
+
 enum exit_reason jit_run(struct cpu *cpu)
 {
     if (!cpu->jit && (!cache_ready() || !(cpu->jit = thread_new(cpu))))
         return interp_run(cpu);
     atomic_store(&cpu->jit->reading, true); /* before the first look-up */
+    serve_children(cpu);
     enum exit_reason reason = run_blocks(cpu);
     atomic_store_explicit(&cpu->jit->reading, false, memory_order_release);
     return reason;

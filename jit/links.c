@@ -29,14 +29,25 @@ void link_reset(struct code_link *link)
     cache.stats.unlinks++;
 }
 
-void links_of_new(const struct jit_block *block)
+static void link_each(struct code_link *links, unsigned count)
 {
-    struct code_link *links = cache.links + cache.arenas[cache.current].first_link + block->first_link;
-    for (struct code_link *link = links; link < links + block->link_count; link++) {
-        struct jit_block *target = cache_find(link->target);
+    for (struct code_link *link = links; link < links + count; link++) {
+        struct jit_block *target = link->to ? NULL : cache_find(link->target);
         if (target)
             link_to(link, target);
     }
+}
+
+void links_of_new(const struct jit_block *block)
+{
+    link_each(cache.links + cache.arenas[cache.current].first_link + block->first_link, block->link_count);
+}
+
+void links_of_all(void)
+{
+    for (unsigned i = 0; i < cache.arena_count; i++)
+        if (!cache.arenas[i].retired)
+            link_each(cache.links + cache.arenas[i].first_link, cache.arenas[i].link_count);
 }
 
 void links_reset_incoming(struct jit_block *block)

@@ -123,15 +123,21 @@ static bool open_directory(void)
     return good;
 }
 
+/* FAMILY: there is no place but memory without a name, and that is not made before somebody can use it. */
+static enum { NOT_ASKED, NO, FAMILY, YES } ready;
+
 static bool find_directory(void)
 {
     size_t room = sizeof directory;
     if (options.cache_dir && !strcmp(options.cache_dir, "none"))
         return false;
-    if (options.cache_dir)
+    if (options.cache_dir) {
         snprintf(directory, room, "%s", options.cache_dir);
-    else if (!(is_at_home() && users_directory(directory, room)) && !other_directory(directory, room))
+    } else if (!(is_at_home() && users_directory(directory, room)) && !other_directory(directory, room) &&
+               !store_of_parent(directory, room)) {
+        ready = FAMILY;
         return false;
+    }
     if (open_directory())
         return true;
     mkdir(directory, 0700);
@@ -140,14 +146,22 @@ static bool find_directory(void)
 
 bool store_ready(void)
 {
-    static enum { NOT_ASKED, NO, YES } ready;
     if (ready == NOT_ASKED) {
         bool wanted = !log_mask && !options.counts_calls && !profile_on() && !getauxval(AT_SECURE);
-        ready = wanted && find_directory() ? YES : NO;
+        ready = NO;
+        if (wanted && find_directory())
+            ready = YES;
         key = make_key();
         owner = geteuid();
     }
     return ready == YES;
+}
+
+void store_before_fork(void)
+{
+    if (!cache.start || store_ready() || ready != FAMILY || !store_is_ours())
+        return;
+    ready = store_for_children(directory, sizeof directory) ? YES : NO;
 }
 
 bool store_is_ours(void) { return geteuid() == owner; }

@@ -114,14 +114,35 @@ uint64_t store_hash(uint64_t start, uint64_t end);
 /* Stubs have numbers there. */
 static inline const uint8_t *store_stub(const struct code_buffer *stubs, unsigned number)
 {
-    const uint8_t *const all[] = {stubs->exit, stubs->exit_link, stubs->call, stubs->return_miss, stubs->not_found};
+    const uint8_t *const all[] = {stubs->exit,        stubs->exit_link, stubs->call, stubs->direct_call,
+                                  stubs->return_miss, stubs->not_found};
     return number < sizeof all / sizeof *all ? all[number] : NULL;
 }
 
 /* In a forked child: the blocks so far are for its parent to save. */
 void store_after_fork(void);
 
+/* Before the process starts another one: from here on a store for the processes that it starts is worth while. With cache.lock held. */
+void store_before_fork(void);
+
+/* --- store_family.c --- */
+
+/* The store that this process's parent holds, or a new one for it and its children; both exist only while some of them
+ * do. The path goes to path[size]. False: there is none. */
+bool store_of_parent(char *path, size_t size);
+bool store_for_children(char *path, size_t size);
+
 /* --- store_prune.c --- */
+
+/* The kernel's directory entries, as getdents64 gives them: the C library's functions would take memory, whose lock a
+ * forked process may have inherited taken. */
+struct store_dirent {
+    uint64_t inode;
+    int64_t next;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
 
 /* Removes the oldest files, down to half, when all together have more than `most` bytes. */
 void store_prune(uint64_t most);

@@ -3,21 +3,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/* The kernel's directory entries: the C library's functions would take memory, whose lock a forked process may have
- * inherited taken. */
-struct entry {
-    uint64_t inode;
-    int64_t next;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
 
 struct survey {
     uint64_t bytes;
@@ -26,7 +15,7 @@ struct survey {
     uint64_t oldest_bytes;
 };
 
-static void look_at(struct survey *survey, int dir, const struct entry *entry)
+static void look_at(struct survey *survey, int dir, const struct store_dirent *entry)
 {
     struct stat info;
     if (strlen(entry->name) >= sizeof survey->oldest || fstatat(dir, entry->name, &info, AT_SYMLINK_NOFOLLOW) ||
@@ -49,8 +38,8 @@ static struct survey survey_of(int dir)
     _Alignas(8) char buffer[4096];
     lseek(dir, 0, SEEK_SET);
     for (long bytes; (bytes = syscall(SYS_getdents64, dir, buffer, sizeof buffer)) > 0;)
-        for (long at = 0; at < bytes; at += ((struct entry *)(buffer + at))->size)
-            look_at(&survey, dir, (struct entry *)(buffer + at));
+        for (long at = 0; at < bytes; at += ((struct store_dirent *)(buffer + at))->size)
+            look_at(&survey, dir, (struct store_dirent *)(buffer + at));
     return survey;
 }
 

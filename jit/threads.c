@@ -90,7 +90,19 @@ void thread_remember(struct jit *jit, const struct jit_block *block)
 
 /* --- fork --------------------------------------------------------------------------------------------- */
 
-void jit_fork_prepare(void) { pthread_mutex_lock(&cache.lock); }
+void jit_vfork_prepare(void)
+{
+    pthread_mutex_lock(&cache.lock);
+    store_before_fork();
+    pthread_mutex_unlock(&cache.lock);
+}
+
+void jit_fork_prepare(void)
+{
+    pthread_mutex_lock(&cache.lock);
+    store_before_fork();
+    children_expected();
+}
 
 void jit_fork_done(struct cpu *child)
 {
@@ -102,6 +114,7 @@ void jit_fork_done(struct cpu *child)
         if (child->jit)
             child->jit->next = NULL;
         cache_after_fork();
+        children_after_fork();
         store_after_fork();
     }
     pthread_mutex_unlock(&cache.lock);

@@ -1,10 +1,11 @@
 /* The guest's vDSO: an ELF image of one page, as Linux/arm64 maps it into every process. Its functions are
- * system calls; those for the clocks are answered by the host's vDSO (syscall/time.c), so that none reaches
- * the kernel. */
+ * system calls; those for the clocks and random numbers are answered by the host's vDSO (syscall/time.c, random.c), so
+ * that none reaches the kernel. */
 #include "vdso.h"
 #include "elf.h"
 
 #include <xemu/guestmem.h>
+#include <xemu/sys.h>
 
 #include <elf.h>
 #include <errno.h>
@@ -22,7 +23,8 @@ enum { VERSION_HASH = 0x075fcb89, SONAME_HASH = 0x0deebfa1 }; /* as elf_hash() m
     F(sigreturn, "__kernel_rt_sigreturn")      \
     F(gettimeofday, "__kernel_gettimeofday")   \
     F(clock_gettime, "__kernel_clock_gettime") \
-    F(clock_getres, "__kernel_clock_getres")
+    F(clock_getres, "__kernel_clock_getres")   \
+    F(getrandom, "__kernel_getrandom")
 
 struct strings {
     char empty[1];
@@ -47,7 +49,7 @@ enum {
  * Linux, too, says nothing about them in .eh_frame. */
 struct code {
     uint32_t nop, sigreturn[2];
-    uint32_t gettimeofday[3], clock_gettime[3], clock_getres[3];
+    uint32_t gettimeofday[3], clock_gettime[3], clock_getres[3], getrandom[3];
 };
 #define MOV_X8(number) (0xd2800008u | (number) << 5)
 enum { SVC = 0xd4000001, RET = 0xd65f03c0, NOP = 0xd503201f };
@@ -120,7 +122,7 @@ static const struct vdso image = {
                 SEGMENT(PT_DYNAMIC, PF_R, dynamic, 8),
                 SEGMENT(PT_GNU_EH_FRAME, PF_R, frame_header, 4),
                 {PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0, 0, 16}},
-    .hash = {.buckets = 1, .chains = SYMBOLS, .bucket = {1}, .chain = {0, 2, 3, 4, 5, 0}},
+    .hash = {.buckets = 1, .chains = SYMBOLS, .bucket = {1}, .chain = {0, 2, 3, 4, 5, 6, 0}},
     .symbol =
         {
 #define F(id, name)                                       \
@@ -135,7 +137,7 @@ static const struct vdso image = {
                 [SYMBOL_VERSION] = {AT(strings.version) - AT(strings), ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
                                     0, SHN_ABS, 0, 0},
         },
-    .version_of = {0, 2, 2, 2, 2, 2},
+    .version_of = {0, 2, 2, 2, 2, 2, 2},
     .versions = {.base = {1, VER_FLG_BASE, 1, 1, SONAME_HASH, offsetof(struct versions, base_name),
                           offsetof(struct versions, def)},
                  .base_name = {AT(strings.soname) - AT(strings), 0},
@@ -177,7 +179,7 @@ static const struct vdso image = {
                 {DT_VERDEFNUM, {2}},
                 {DT_NULL, {0}}},
     .code =
-        {NOP, {MOV_X8(139), SVC}, {MOV_X8(169), SVC, RET}, {MOV_X8(113), SVC, RET}, {MOV_X8(114), SVC, RET}},
+        {NOP, {MOV_X8(139), SVC}, {MOV_X8(169), SVC, RET}, {MOV_X8(113), SVC, RET}, {MOV_X8(114), SVC, RET}, {MOV_X8(278), SVC, RET}},
 };
 _Static_assert(sizeof(struct vdso) <= VDSO_PATH, "the vDSO is half a page");
 
@@ -186,7 +188,9 @@ int vdso_map(struct guest_image *guest)
     int64_t page = guest_mmap(0, VDSO_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page < 0)
         return page;
-    memcpy((void *)page, &image, sizeof image);
+    struct vdso *vdso = memcpy((void *)page, &image, sizeof image);
+    if (!sys_has_vdso_getrandom())
+        vdso->symbol[SYMBOL_getrandom].st_shndx = SHN_UNDEF; /* as of a kernel before 6.12 */
     if (strlen(guest->path) < VDSO_SIZE - VDSO_PATH) /* for other guests' view of /proc/PID/exe */
         strcpy((char *)page + VDSO_PATH, guest->path);
     guest->vdso = page;

@@ -68,7 +68,7 @@ for file in etc/binfmt.d/xemu-aarch64.conf usr/share/binfmts/xemu-aarch64; do
 done
 mv "$out/xemu-aarch64.conf" "$tree/usr/lib/binfmt.d/"
 mv "$out/xemu-aarch64" "$tree/usr/share/binfmts/"
-printf 'xemu-static: %s [usr/bin/xemu-static]\n' statically-linked-binary shared-library-lacks-prerequisites \
+printf 'xemu-static: %s [usr/bin/xemu-static]\n' statically-linked-binary shared-library-lacks-prerequisites 'embedded-library zlib' \
     >"$tree/usr/share/lintian/overrides/xemu-static"
 install -m 755 packaging/postinst packaging/prerm "$tree/DEBIAN/"
 control xemu-static '' 'runs ARM64 Linux programs in containers and chroots' <<'END'

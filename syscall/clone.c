@@ -1,6 +1,8 @@
 /* fork, vfork, clone, clone3: which of them becomes a thread, a child in shared memory, or a copy. */
 #include <xemu/exit.h>
 #include <xemu/fault.h>
+#include <xemu/heap.h>
+#include <xemu/jit.h>
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
@@ -104,13 +106,16 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
         return RESULT_RESTART;
     threads_fork_prepare(task);
     bool plain = is_plain_fork(args);
+    heap_fork_prepare();
     int64_t pid = plain ? plain_fork(args) : raw_fork(args);
+    heap_fork_done();
     threads_fork_done(task, pid != 0 ? FORKED_PARENT : plain ? FORKED_CHILD : FORKED_RAW_CHILD);
     if (pid == 0) {
         enter_child(cpu, args);
-        seccomp_child(task);
+        threads_child(task);
         tracer_child();
         task->vfork_child = false;
+        limits_own(task);
         if (args->flags & CLONE_CLEAR_SIGHAND)
             clear_sighand(task);
     }
@@ -209,6 +214,7 @@ static bool prepare_borrower(struct borrowed *borrowed, struct cpu *cpu, const s
     borrowed->cpu->x[0] = 0;
     borrowed->cpu->pc += 4;
     borrowed->cpu->task->vfork_child = true;
+    limits_borrow(borrowed->cpu->task, cpu->task);
     borrowed->cpu->task->block = borrowed->block;
     return true;
 }
@@ -219,6 +225,7 @@ static int64_t vfork_shared(struct cpu *cpu, const struct clone_args64 *args)
     if (!prepare_borrower(&borrowed, cpu, args))
         return -ENOMEM;
     int64_t pid = RESULT_RESTART;
+    jit_vfork_prepare();
     if (signal_hold(cpu)) {
         pid = run_borrower(&borrowed);
         this_cpu = cpu;

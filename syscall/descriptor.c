@@ -14,7 +14,7 @@
 #include "path.h"
 #include "task.h"
 
-enum { OWN_FDS = 4, OWN_FD_LOW = 512 };
+enum { OWN_FDS = 6, OWN_FD_LOW = 512 };
 
 static atomic_int own[OWN_FDS]; /* number + 1; 0: free */
 static atomic_int exe_fd = -1;

@@ -28,6 +28,7 @@ enum {
     SCRIPT_DEPTH = 5,   /* as the kernel: then ELOOP */
     MAX_ARGS = 1 << 20, /* beyond any stack limit */
     SCRIPT_ARGS = 3,    /* interpreter, its argument, script */
+    XEMU_NEEDS = 64 << 20, /* bytes of address space to start with */
 };
 
 enum program_kind { PROGRAM_ARM64, PROGRAM_SCRIPT, PROGRAM_NATIVE };
@@ -350,11 +351,21 @@ static bool asks_for_privileges(const struct program *program)
     return getxattr(program->path, "security.capability", NULL, 0) > 0;
 }
 
+/* Under the guest's limits, which a native program has from the kernel. */
+static int64_t host_exec_limited(struct cpu *cpu, const char *path, uint64_t argv, uint64_t envp, int flags,
+                                 rlim64_t least)
+{
+    limits_apply(cpu->task, least);
+    int64_t result = host_exec(cpu, AT_FDCWD, path, argv, envp, flags);
+    limits_take_back();
+    return result;
+}
+
 static int64_t exec_by_kernel(struct cpu *cpu, const struct program *program, const struct vector *args,
                               uint64_t envp)
 {
     const char *path = program->moved ? program->path : program->name;
-    return host_exec(cpu, AT_FDCWD, path, (uint64_t)args->at, envp, 0);
+    return host_exec_limited(cpu, path, (uint64_t)args->at, envp, 0, XEMU_NEEDS);
 }
 
 static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vector *args, char *const *own,
@@ -364,14 +375,15 @@ static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vecto
     int error = check_interpreter(program);
     if (error)
         return error;
-    int left = inherit_leave(cpu->task);
-    if (left < -1)
-        return left;
-    if (guest_image.transparent || (left == -1 && asks_for_privileges(program))) {
+    bool must = inherit_must(cpu->task);
+    if (guest_image.transparent || (!must && asks_for_privileges(program))) {
         int64_t result = exec_by_kernel(cpu, program, args, envp);
         if (result != -ENOEXEC)
             return result;
     }
+    int left = inherit_leave(cpu->task);
+    if (left < -1)
+        return left;
     struct vector plain = *args;
     char *argv0 = args->count ? (char *)(uintptr_t)args->at[0] : empty;
     char *front[] = {option, argv0, program->path};
@@ -389,7 +401,7 @@ static int64_t exec_arm64(struct cpu *cpu, struct program *program, struct vecto
     int64_t result = exec_self(cpu, (uint64_t)args->at, envp);
     if (left >= 0)
         close(left);
-    if (is_missing(result) && left == -1) { /* no /proc, but binfmt_misc may know us */
+    if (is_missing(result) && !must) { /* no /proc, but binfmt_misc may know us */
         if (plain.count)
             plain.at[0] = (uint64_t)(uintptr_t)argv0;
         int64_t by_kernel = exec_by_kernel(cpu, program, &plain, envp);
@@ -420,8 +432,8 @@ static int64_t exec_found(struct cpu *cpu, struct program *program, const uint64
     if (cpu->task->seccomp.mode) /* its filters don't fit what a native program calls: rather not at all */
         return -EACCES;
     if (program->moved && depth) /* a native interpreter in a place that the host's kernel wouldn't look at */
-        return host_exec(cpu, AT_FDCWD, program->path, (uint64_t)memory.args.at, args[2], 0);
-    return host_exec(cpu, AT_FDCWD, first, args[1], args[2], (int)args[3] & AT_SYMLINK_NOFOLLOW);
+        return host_exec_limited(cpu, program->path, (uint64_t)memory.args.at, args[2], 0, 0);
+    return host_exec_limited(cpu, first, args[1], args[2], (int)args[3] & AT_SYMLINK_NOFOLLOW, 0);
 }
 
 static int64_t exec_call(struct cpu *cpu, int dirfd, const uint64_t args[4])

@@ -29,7 +29,7 @@ int64_t sys_openat(struct cpu *cpu, const uint64_t args[6])
     if (error)
         return error;
     if (opens_made_file(&path, flags))
-        return proc_open(path.proc, path.text, flags);
+        return proc_open(path.proc, (int)args[0], path.text, flags);
     return HOST_CALL(SYS_openat, args[0], path_arg(&path, args[1]), flags, args[3]);
 }
 
@@ -66,7 +66,7 @@ int64_t sys_openat2(struct cpu *cpu, const uint64_t args[6])
     if (error)
         return error;
     if (opens_made_file(&path, how.flags))
-        return proc_open(path.proc, path.text, how.flags);
+        return proc_open(path.proc, (int)args[0], path.text, how.flags);
     if (how.resolve) /* relative to a root of the guest's choice: the path isn't ours to replace */
         path.host = NULL;
     return HOST_CALL(SYS_openat2, args[0], path_arg(&path, args[1]), (uint64_t)&how, sizeof how);

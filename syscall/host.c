@@ -41,7 +41,6 @@ __asm__(".pushsection .text\n"
         ".size host_call_stub, . - host_call_stub\n"
         ".popsection\n");
 
-int64_t host_call_stub(const volatile uint32_t *stop, long number, const uint64_t args[6]);
 extern const char host_call_check[], host_call_insn[], host_call_restart[], host_call_done[];
 
 int64_t host_call(long number, const uint64_t args[6])

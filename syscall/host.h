@@ -17,6 +17,9 @@ enum {
  * must return it and must not have changed anything before. */
 int64_t host_call(long number, const uint64_t args[6]);
 
+/* What makes it, in assembly: with general registers only. */
+int64_t host_call_stub(const volatile uint32_t *stop, long number, const uint64_t args[6]);
+
 /* The same with the arguments spelled out. */
 #define HOST_CALL(number, ...) host_call(number, (const uint64_t[6]){__VA_ARGS__})
 

@@ -64,6 +64,8 @@ int64_t sys_shmat(struct cpu *cpu, const uint64_t args[6])
     uint64_t start = flags & SHM_RND ? args[1] & ~(uint64_t)(PAGE - 1) : args[1];
     if ((flags & SHM_REMAP) && start && !guest_range_contains(start, start + size))
         return -EINVAL; /* it would replace what isn't the guest's */
+    if (!guest_fits(flags & SHM_REMAP ? 0 : size))
+        return -ENOMEM;
     struct attached *new = malloc(sizeof *new);
     if (!new)
         return -ENOMEM;

@@ -3,7 +3,9 @@
 #include <xemu/guestmem.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "abi.h"
 #include "handlers.h"
@@ -125,6 +127,47 @@ int64_t sys_munlock(struct cpu *cpu, const uint64_t args[6])
 int64_t sys_mincore(struct cpu *cpu, const uint64_t args[6])
 {
     return (void)cpu, whole_range(SYS_mincore, args);
+}
+
+/* ---- all of the guest's memory, and none of xemu's ---- */
+
+/* What the kernel asks before it locks. */
+static int64_t may_lock_all(int flags)
+{
+    struct rlimit limit;
+    uint64_t total = STACK_BEGINS_WITH - (guest_image.stack_high - guest_image.stack_low);
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (has_capability(CAP_IPC_LOCK))
+        return 0;
+    if (limit.rlim_cur == 0)
+        return -EPERM;
+    for (uint64_t start = 0, end; guest_range_next(&start, &end); start = end)
+        total += end - start;
+    return (flags & MCL_CURRENT) && total > limit.rlim_cur ? -ENOMEM : 0;
+}
+
+int64_t sys_mlockall(struct cpu *cpu, const uint64_t args[6])
+{
+    (void)cpu;
+    int flags = (int)args[0];
+    if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
+        return -EINVAL;
+    int64_t result = may_lock_all(flags);
+    if (result)
+        return result;
+    guest_lock_future(flags);
+    for (uint64_t start = 0, end; (flags & MCL_CURRENT) && guest_range_next(&start, &end); start = end)
+        host_raw(SYS_mlock2, start, end - start, flags & MCL_ONFAULT ? MLOCK_ONFAULT : 0, 0); /* what can't be: isn't */
+    return 0;
+}
+
+int64_t sys_munlockall(struct cpu *cpu, const uint64_t args[6])
+{
+    (void)cpu, (void)args;
+    guest_lock_future(0);
+    for (uint64_t start = 0, end; guest_range_next(&start, &end); start = end)
+        host_raw(SYS_munlock, start, end - start, 0, 0);
+    return 0;
 }
 
 int64_t sys_remap_file_pages(struct cpu *cpu, const uint64_t args[6])

@@ -63,7 +63,7 @@ static const struct {
     enum proc_file file;
 } own_files[] = {
     {"exe", PROC_EXE},   {"maps", PROC_MAPS},       {"smaps", PROC_SMAPS}, {"cmdline", PROC_CMDLINE},
-    {"auxv", PROC_AUXV}, {"environ", PROC_ENVIRON}, {"stat", PROC_STAT},
+    {"auxv", PROC_AUXV}, {"environ", PROC_ENVIRON}, {"stat", PROC_STAT},   {"status", PROC_STATUS},
 };
 
 static enum proc_file own_file(const char *name)
@@ -254,66 +254,6 @@ static void proc_auxv(struct text *text, enum proc_file file)
     add_guest_range(text, guest_image.auxv, guest_image.auxv + guest_image.auxv_size);
 }
 
-/* Fields of stat that are addresses (proc(5)); the others are the host's. */
-static uint64_t stat_field(int number, uint64_t host)
-{
-    switch (number) {
-    case 26:
-        return guest_image.start_code;
-    case 27:
-        return guest_image.end_code;
-    case 28:
-        return guest_image.sp;
-    case 29: /* kstkesp, kstkeip: zero as in a live process */
-    case 30:
-        return 0;
-    case 45:
-        return guest_image.start_data;
-    case 46:
-        return guest_image.end_data;
-    case 47:
-        return guest_image.brk_start;
-    case 48:
-        return guest_image.arg_start;
-    case 49:
-        return guest_image.arg_end;
-    case 50:
-        return guest_image.env_start;
-    case 51:
-        return guest_image.env_end;
-    default:
-        return host;
-    }
-}
-
-static size_t read_host_file(const char *path, char *buffer, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? 0 : read(fd, buffer, size - 1);
-    if (fd >= 0)
-        close(fd);
-    buffer[length > 0 ? length : 0] = '\0';
-    return length > 0 ? (size_t)length : 0;
-}
-
-static void add_stat(struct text *text, const char *path)
-{
-    char host[2048];
-    read_host_file(path, host, sizeof host);
-    char *field = strrchr(host, ')'); /* the second field may contain anything */
-    if (!field)
-        return;
-    text_add_bytes(text, host, (size_t)(field + 1 - host));
-    int number = 3;
-    for (field = strtok(field + 1, " \n"); field; field = strtok(NULL, " \n"), number++) {
-        if (number >= 26 && number <= 51 && (number <= 30 || number >= 45))
-            text_add(text, " %lu", stat_field(number, strtoul(field, NULL, 10)));
-        else
-            text_add(text, " %s", field);
-    }
-    text_add(text, "\n");
-}
-
 static void proc_cpuinfo(struct text *text, enum proc_file file)
 {
     (void)file;
@@ -365,13 +305,16 @@ static int64_t serve(const struct text *text, const char *name, uint64_t host_fl
     return fd;
 }
 
-int64_t proc_open(enum proc_file file, const char *path, uint64_t host_flags)
+int64_t proc_open(enum proc_file file, int dirfd, const char *path, uint64_t host_flags)
 {
     struct text text = {0};
-    if (access(path[0] == '/' ? path : "/proc/self/stat", F_OK))
+    char clean[PATH_MAX];
+    if (!whole_path(dirfd, path, clean) || access(clean, F_OK))
         return -errno;
     if (file == PROC_STAT)
-        add_stat(&text, path[0] == '/' ? path : "/proc/self/stat");
+        proc_stat(&text, clean);
+    else if (file == PROC_STATUS)
+        proc_status(&text, clean);
     else
         makers[file](&text, file);
     int64_t result = text.error ? text.error : serve(&text, last_part(path), host_flags);

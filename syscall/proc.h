@@ -17,6 +17,7 @@ enum proc_file {
     PROC_AUXV,
     PROC_ENVIRON,
     PROC_STAT,
+    PROC_STATUS,
     PROC_CPUINFO,
 };
 
@@ -32,7 +33,7 @@ bool proc_other_exe(int dirfd, const char *path, char *buffer);
 const char *proc_exe_path(void);
 
 /* Opens a made file: a descriptor with the content as of now, the lowest that is free, or -errno. */
-int64_t proc_open(enum proc_file file, const char *path, uint64_t host_flags);
+int64_t proc_open(enum proc_file file, int dirfd, const char *path, uint64_t host_flags);
 
 /* Text under construction. */
 struct text {
@@ -45,5 +46,23 @@ void text_add_bytes(struct text *text, const void *bytes, size_t count);
 
 /* proc_maps.c: /proc/self/maps and smaps of the guest, from the host's. */
 void proc_maps(struct text *text, enum proc_file file);
+
+/* A mapping of the guest; strings live until the visitor returns. */
+struct mapping {
+    uint64_t start, end, offset; /* offset: in the file, bytes */
+    char perms[5];               /* the guest's rights */
+    char device[16];
+    uint64_t inode;
+    const char *name; /* "" if none */
+    const char *rows; /* what smaps says of the host's mapping that it is a part of: whole lines; null in maps */
+    uint64_t host_bytes; /* size of that one */
+};
+
+/* Visits the guest's mappings from low to high addresses. 0, or -errno if /proc can't be read. */
+int maps_visit(enum proc_file file, void (*visit)(const struct mapping *map, void *arg), void *arg);
+
+/* proc_status.c: stat and status of one of this process's threads; path is the host's file. */
+void proc_stat(struct text *text, const char *path);
+void proc_status(struct text *text, const char *path);
 
 #endif

@@ -4,22 +4,17 @@
 #include <xemu/loader.h>
 #include <xemu/sys.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "proc.h"
 #include "task.h"
-
-struct mapping {
-    uint64_t start, end, offset;
-    char perms[5];
-    char device[16];
-    uint64_t inode;
-    const char *name; /* "" if none; into the line */
-    const char *rows; /* what smaps says of it: whole lines; null in maps */
-};
 
 static bool parse(char *line, struct mapping *map)
 {
@@ -50,46 +45,48 @@ static const char *name_of(const struct mapping *map, uint64_t start)
 
 /* One row of smaps below the header. The host's numbers are for its whole mapping: a part of it gets its share,
  * in whole pages. */
-static void add_smaps_row(struct text *text, const struct mapping *map, uint64_t bytes, bool exec, const char *row)
+static void add_smaps_row(struct text *text, const struct mapping *map, const char *row)
 {
+    uint64_t bytes = map->end - map->start;
     char name[32], unit[4] = "";
     uint64_t kb;
     if (!strncmp(row, "VmFlags:", 8)) {
-        text_add(text, "VmFlags:%s%s%s\n", strstr(row, " rd ") ? " rd" : "", strstr(row, " wr ") ? " wr" : "",
-                 exec ? " ex" : "");
+        text_add(text, "VmFlags:%s%s%s\n", map->perms[0] == 'r' ? " rd" : "", map->perms[1] == 'w' ? " wr" : "",
+                 map->perms[2] == 'x' ? " ex" : "");
         return; /* the others speak of what the host may do */
     }
     if (!strncmp(row, "ProtectionKey:", 14)) /* ARM64 hasn't got them */
         return;
     if (sscanf(row, "%31s %" SCNu64 " %3s", name, &kb, unit) < 2)
         return;
-    bool whole = map->end - map->start == bytes || strstr(name, "PageSize") || strcmp(unit, "kB");
+    bool whole = map->host_bytes == bytes || strstr(name, "PageSize") || strcmp(unit, "kB");
     if (!strcmp(name, "Size:"))
         kb = bytes / 1024;
     else if (!whole)
-        kb = kb / 4 * bytes / (map->end - map->start) * 4;
+        kb = kb / 4 * bytes / map->host_bytes * 4;
     text_add(text, "%-15s %8" PRIu64 "%s%s\n", name, kb, *unit ? " " : "", unit);
 }
 
-static void add_smaps_rows(struct text *text, const struct mapping *map, uint64_t bytes, bool exec)
+static void add_mapping(const struct mapping *map, void *arg)
 {
+    struct text *text = arg;
+    int before = (int)text->length;
+    text_add(text, "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %s %" PRIu64 " ", map->start, map->end, map->perms,
+             map->offset, map->device, map->inode);
+    int pad = 73 - ((int)text->length - before); /* the kernel's column for names */
+    if (*map->name)
+        text_add(text, "%*s%s", pad > 0 ? pad : 0, "", map->name);
+    text_add(text, "\n");
     for (const char *row = map->rows; row && *row; row = strchr(row, '\n') + 1)
-        add_smaps_row(text, map, bytes, exec, row);
+        add_smaps_row(text, map, row);
 }
 
-static void add_mapping(struct text *text, const struct mapping *map, uint64_t start, uint64_t end, bool exec)
-{
-    uint64_t offset = map->inode ? map->offset + (start - map->start) : 0;
-    int before = (int)text->length;
-    text_add(text, "%08" PRIx64 "-%08" PRIx64 " %.2s%c%c %08" PRIx64 " %s %" PRIu64 " ", start, end,
-             map->perms, exec ? 'x' : '-', map->perms[3], offset, map->device, map->inode);
-    const char *name = name_of(map, start);
-    int pad = 73 - ((int)text->length - before); /* the kernel's column for names */
-    if (*name)
-        text_add(text, "%*s%s", pad > 0 ? pad : 0, "", name);
-    text_add(text, "\n");
-    add_smaps_rows(text, map, end - start, exec);
-}
+/* ---- visiting ---- */
+
+struct visitor {
+    void (*visit)(const struct mapping *map, void *arg);
+    void *arg;
+};
 
 /* The host joins anonymous neighbours that have names of their own in the guest's eyes. */
 static uint64_t cut(uint64_t start, uint64_t end)
@@ -104,50 +101,80 @@ static uint64_t cut(uint64_t start, uint64_t end)
     return end;
 }
 
-static void add_guest_parts(struct text *text, const struct mapping *map)
+static void visit_guest_parts(const struct visitor *visitor, const struct mapping *host)
 {
-    uint64_t start = map->start, end;
-    while (start < map->end && guest_range_next(&start, &end) && start < map->end) {
-        uint64_t stop = cut(start, end < map->end ? end : map->end);
-        add_mapping(text, map, start, stop, guest_range_executable(start, stop));
-        start = stop;
+    uint64_t start = host->start, end;
+    while (start < host->end && guest_range_next(&start, &end) && start < host->end) {
+        struct mapping part = *host;
+        part.start = start;
+        part.end = cut(start, end < host->end ? end : host->end);
+        part.offset = host->inode ? host->offset + (start - host->start) : 0;
+        int prot = guest_range_prot(start);
+        if (!(prot & PROT_READ)) /* the host reads what the guest executes */
+            part.perms[0] = '-';
+        part.perms[2] = prot & PROT_EXEC ? 'x' : '-';
+        part.name = name_of(host, start);
+        part.host_bytes = host->end - host->start;
+        visitor->visit(&part, visitor->arg);
+        start = part.end;
     }
 }
 
-/* Adds what is known of the mapping that `header` is the line of, and forgets its rows. */
-static void flush(struct text *text, char *header, struct text *rows)
+/* All of a host's file, terminated. 0 or -errno. Without stdio, whose locks a fork's child may find taken. */
+static int read_file(const char *path, struct text *text)
+{
+    char chunk[16384];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : 0;
+    while (fd >= 0 && (got = read(fd, chunk, sizeof chunk)) > 0)
+        text_add_bytes(text, chunk, (size_t)got);
+    int error = got < 0 ? -errno : text->error;
+    if (fd >= 0)
+        close(fd);
+    text_add_bytes(text, "", 1);
+    return error ? error : text->error;
+}
+
+/* Visits the parts of the mapping whose line is `header`; rows, if any, are between it and `end`. */
+static void visit_host_mapping(const struct visitor *visitor, char *header, char *end)
 {
     struct mapping map = {0};
-    text_add_bytes(rows, "", 1);
-    if (header && !rows->error && parse(header, &map)) {
-        map.rows = rows->at;
-        add_guest_parts(text, &map);
+    char *rows = strchr(header, '\n'), behind = *end;
+    *end = '\0';
+    if (parse(header, &map)) {
+        map.rows = rows ? rows + 1 : NULL;
+        visit_guest_parts(visitor, &map);
     }
-    rows->length = 0;
+    *end = behind;
+}
+
+/* The line behind the one at `line`. */
+static char *next_line(char *line)
+{
+    char *end = strchr(line, '\n');
+    return end ? end + 1 : line + strlen(line);
+}
+
+int maps_visit(enum proc_file file, void (*visit)(const struct mapping *map, void *arg), void *arg)
+{
+    struct visitor visitor = {visit, arg};
+    struct text host = {0};
+    int error = read_file(file == PROC_SMAPS ? "/proc/self/smaps" : "/proc/self/maps", &host);
+    for (char *header = host.at, *next; !error && *header; header = next) {
+        next = next_line(header);
+        while (*next >= 'A' && *next <= 'Z')
+            next = next_line(next);
+        visit_host_mapping(&visitor, header, next);
+    }
+    free(host.at);
+    return error;
 }
 
 void proc_maps(struct text *text, enum proc_file file)
 {
-    FILE *host = fopen(file == PROC_SMAPS ? "/proc/self/smaps" : "/proc/self/maps", "re");
-    struct text rows = {0};
-    char *line = NULL, *header = NULL;
-    size_t size = 0;
-    while (host && getline(&line, &size, host) > 0) {
-        if (line[0] >= 'A' && line[0] <= 'Z') {
-            text_add_bytes(&rows, line, strlen(line));
-            continue;
-        }
-        flush(text, header, &rows);
-        free(header);
-        header = strdup(line);
-    }
-    flush(text, header, &rows);
-    text->error = text->error ? text->error : rows.error;
-    free(rows.at);
-    free(header);
-    free(line);
-    if (host)
-        fclose(host);
+    int error = maps_visit(file, add_mapping, text);
+    if (error == -ENOMEM) /* without /proc there is nothing to say */
+        text->error = error;
 }
 
 char *sys_guest_maps(void)

@@ -8,13 +8,13 @@
 #include <xemu/sys.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -38,6 +38,14 @@ int64_t sys_uname(struct cpu *cpu, const uint64_t args[6])
 }
 
 const char *sys_guest_path(void) { return guest_image.path; }
+
+bool has_capability(int capability)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{0}};
+    host_raw(SYS_capget, (uint64_t)&head, (uint64_t)caps, 0, 0);
+    return caps[capability / 32].effective >> capability % 32 & 1;
+}
 
 /* ---- prctl ---- */
 
@@ -108,66 +116,6 @@ int64_t sys_prctl(struct cpu *cpu, const uint64_t args[6])
     return host_call(SYS_prctl, args);
 }
 
-/* ---- limits ---- */
-
-/* Limits on the address space would hit xemu's code cache and heap instead of the guest: they are kept and
- * shown, but the host doesn't get to know them. */
-static struct kept_limit {
-    int resource;
-    bool set;
-    struct rlimit64 value;
-} kept_limits[] = {{.resource = RLIMIT_AS}, {.resource = RLIMIT_DATA}};
-
-static struct kept_limit *kept_limit(uint64_t pid, uint64_t resource)
-{
-    if (pid != 0 && (int)pid != getpid())
-        return NULL;
-    for (size_t i = 0; i < sizeof kept_limits / sizeof *kept_limits; i++) {
-        if (kept_limits[i].resource == (int)resource)
-            return &kept_limits[i];
-    }
-    return NULL;
-}
-
-static int64_t change_kept(struct kept_limit *kept, uint64_t new_addr, uint64_t old_addr)
-{
-    struct rlimit64 new, old = kept->value;
-    if (!kept->set && prlimit64(0, (enum __rlimit_resource)kept->resource, NULL, &old))
-        return -errno;
-    if (new_addr) {
-        if (guest_copy_in(&new, new_addr, sizeof new))
-            return -EFAULT;
-        if (new.rlim_cur > new.rlim_max)
-            return -EINVAL;
-        if (new.rlim_max > old.rlim_max && geteuid() != 0)
-            return -EPERM;
-        kept->value = new;
-        kept->set = true;
-    }
-    return old_addr ? guest_copy_out(old_addr, &old, sizeof old) : 0;
-}
-
-int64_t sys_prlimit64(struct cpu *cpu, const uint64_t args[6])
-{
-    (void)cpu;
-    struct kept_limit *kept = kept_limit(args[0], args[1]);
-    return kept ? change_kept(kept, args[2], args[3]) : host_call(SYS_prlimit64, args);
-}
-
-int64_t sys_getrlimit(struct cpu *cpu, const uint64_t args[6])
-{
-    if (!args[1])
-        return -EFAULT;
-    return sys_prlimit64(cpu, (const uint64_t[6]){0, args[0], 0, args[1]});
-}
-
-int64_t sys_setrlimit(struct cpu *cpu, const uint64_t args[6])
-{
-    if (!args[1])
-        return -EFAULT;
-    return sys_prlimit64(cpu, (const uint64_t[6]){0, args[0], args[1], 0});
-}
-
 /* ---- start ---- */
 
 static const char *base_name(const char *path)
@@ -218,6 +166,8 @@ void sys_init(struct cpu *cpu, const struct guest_image *image)
     guest_image = *image;
     task->altstack.flags = SS_DISABLE;
     cpu->task = task;
+    task->cpu = cpu;
+    threads_child(task);
     this_cpu = cpu;
     prctl(PR_SET_NAME, base_name(image->execfn));
     tell_host_kernel(image);

@@ -10,6 +10,8 @@
 #ifndef SYSCALL_PTRACE_H
 #define SYSCALL_PTRACE_H
 
+#include <xemu/cpu.h>
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,12 +53,16 @@ static inline bool tracee_on(const struct traced *traced) { return __builtin_exp
 /* Before and after a system call. */
 void tracee_call(struct cpu *cpu, int entry_or_exit);
 
+/* A filter of system calls (SECCOMP_RET_TRACE, with this data) leaves the call to the tracer, who may change registers
+ * meanwhile. False: nobody wants to know. */
+bool tracee_filtered(struct cpu *cpu, uint16_t data);
+
 /* A signal is about to be delivered; false: the tracer swallowed it, otherwise *info may be another one. */
 bool tracee_signal(struct cpu *cpu, siginfo_t *info);
 
 /* A system call was interrupted: notes it if the kernel would resume it after a stop. Later, when the signals are
  * delivered, goes back to it unless a handler is to run. */
-void tracee_interrupted(struct cpu *cpu, uint64_t x0);
+GENERAL_REGISTERS void tracee_interrupted(struct cpu *cpu, uint64_t x0);
 void tracee_resume_call(struct cpu *cpu);
 
 /* PTRACE_INTERRUPT and SIGSTOP, between two instructions: false if there is neither, or *info is to be delivered. */

@@ -63,6 +63,17 @@ void tracee_call(struct cpu *cpu, int entry_or_exit)
     traced->call = 0;
 }
 
+bool tracee_filtered(struct cpu *cpu, uint16_t data)
+{
+    struct traced *traced = &cpu->task->traced;
+    if (!tracee_on(traced) || !(traced->options & PTRACE_O_TRACESECCOMP))
+        return false;
+    traced->call = PTRACE_SYSCALL_INFO_SECCOMP;
+    stop_for_event(cpu, PTRACE_EVENT_SECCOMP, data);
+    traced->call = 0;
+    return true;
+}
+
 bool tracee_signal(struct cpu *cpu, siginfo_t *info)
 {
     struct traced *traced = &cpu->task->traced;
@@ -76,7 +87,7 @@ bool tracee_signal(struct cpu *cpu, siginfo_t *info)
 
 /* On the host every stop is a signal with a handler, ours; the kernel then doesn't resume these by itself. (They wait
  * for the whole time again.) */
-void tracee_interrupted(struct cpu *cpu, uint64_t x0)
+GENERAL_REGISTERS void tracee_interrupted(struct cpu *cpu, uint64_t x0)
 {
     switch ((uint32_t)cpu->x[8]) {
     case 72: /* pselect6, ppoll, futex, nanosleep, clock_nanosleep, rt_sigsuspend */

@@ -4,7 +4,6 @@
 
 #include <xemu/fault.h>
 
-#include <elf.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/audit.h>
@@ -21,11 +20,8 @@
 
 #include "abi.h"
 #include "handlers.h"
+#include "regset.h"
 #include "task.h"
-
-#ifndef NT_ARM_SYSTEM_CALL
-#define NT_ARM_SYSTEM_CALL 0x404
-#endif
 
 enum stop_kind {
     RUNNING,
@@ -213,11 +209,13 @@ static bool show_stop(struct tracee *tracee, int *status)
         tracee->stop = STOP_GROUP;
         return true;
     }
-    if (signal == SIGTRAP && info.si_code > 0 &&
-        !host_ptrace(PTRACE_GETREGS, tracee->pid, 0, (uint64_t)&regs) && regs.rax == TRACE_STOP &&
-        guest_stop(tracee, regs.rdi, status))
+    if (signal != SIGTRAP || host_ptrace(PTRACE_GETREGS, tracee->pid, 0, (uint64_t)&regs))
+        regs = (struct user_regs_struct){0};
+    if (info.si_code > 0 && regs.rax == TRACE_STOP && guest_stop(tracee, regs.rdi, status))
         return true;
-    bool exec = signal == SIGTRAP && info.si_code == SI_USER && info.si_pid == tracee->pid && !tracee->cpu;
+    /* The kernel itself sends this one at the end of execve, unless PTRACE_O_TRACEEXEC is set already. */
+    bool exec = signal == SIGTRAP && info.si_code == SI_USER && info.si_pid == tracee->pid && !tracee->cpu &&
+                (regs.orig_rax == SYS_execve || regs.orig_rax == SYS_execveat);
     bool attached = signal == SIGSTOP && tracee->starting && !tracee->cpu; /* how a clone's child begins */
     if (exec || attached) {
         tracee->starting = true;
@@ -372,79 +370,6 @@ static int64_t interrupt(const struct tracee *tracee)
 
 /* ---- registers ---- */
 
-struct arm64_pt_regs {
-    uint64_t regs[31], sp, pc, pstate;
-};
-struct arm64_fpsimd_state {
-    union vec v[32];
-    uint32_t fpsr, fpcr, reserved[2];
-};
-struct arm64_hw_debug {
-    uint32_t info, pad;
-};
-union regset {
-    struct arm64_pt_regs general;
-    struct arm64_fpsimd_state fp;
-    struct arm64_hw_debug debug;
-    uint64_t tls;
-    uint32_t call;
-};
-
-/* Between struct cpu and the register set; its size, or 0 for one that there isn't. */
-static size_t get_set(uint64_t type, const struct cpu *cpu, const struct traced *traced, union regset *set)
-{
-    switch (type) {
-    case NT_PRSTATUS:
-        memcpy(set->general.regs, cpu->x, sizeof set->general.regs);
-        set->general.sp = cpu->x[31];
-        set->general.pc = cpu->pc;
-        set->general.pstate = cpu->nzcv;
-        return sizeof set->general;
-    case NT_FPREGSET:
-        memcpy(set->fp.v, cpu->v, sizeof set->fp.v);
-        set->fp.fpsr = traced->fpsr;
-        set->fp.fpcr = traced->fpcr;
-        set->fp.reserved[0] = set->fp.reserved[1] = 0;
-        return sizeof set->fp;
-    case NT_ARM_TLS:
-        set->tls = cpu->tpidr_el0;
-        return sizeof set->tls;
-    case NT_ARM_SYSTEM_CALL:
-        set->call = traced->call ? (uint32_t)cpu->x[8] : (uint32_t)-1;
-        return sizeof set->call;
-    case NT_ARM_HW_BREAK:
-    case NT_ARM_HW_WATCH:
-        set->debug = (struct arm64_hw_debug){.info = 6 << 8}; /* ARMv8, no registers */
-        return sizeof set->debug;
-    default:
-        return 0;
-    }
-}
-
-static void put_set(uint64_t type, struct cpu *cpu, struct traced *traced, const union regset *set)
-{
-    switch (type) {
-    case NT_PRSTATUS:
-        memcpy(cpu->x, set->general.regs, sizeof set->general.regs);
-        cpu->x[31] = set->general.sp;
-        cpu->pc = set->general.pc;
-        cpu->nzcv = (uint32_t)set->general.pstate & NZCV_MASK;
-        break;
-    case NT_FPREGSET:
-        memcpy(cpu->v, set->fp.v, sizeof set->fp.v);
-        traced->fpsr = set->fp.fpsr;
-        traced->fpcr = set->fp.fpcr;
-        traced->fp_changed = 1;
-        break;
-    case NT_ARM_TLS:
-        cpu->tpidr_el0 = set->tls;
-        break;
-    case NT_ARM_SYSTEM_CALL:
-        cpu->x[8] = set->call;
-        break;
-    }
-}
-
 static int64_t registers(const struct tracee *tracee, bool write, uint64_t type, uint64_t iovec)
 {
     struct cpu cpu;
@@ -457,7 +382,7 @@ static int64_t registers(const struct tracee *tracee, bool write, uint64_t type,
         return -EFAULT;
     if (fetch(tracee, tracee->cpu, &cpu, sizeof cpu) || fetch_traced(tracee, &traced))
         return -EIO;
-    size_t size = get_set(type, &cpu, &traced, &set);
+    size_t size = regset_get(type, &cpu, &traced, &set);
     if (!size)
         return -EINVAL;
     if (area.length > size)
@@ -469,7 +394,7 @@ static int64_t registers(const struct tracee *tracee, bool write, uint64_t type,
     }
     if (guest_copy_in(&set, area.base, area.length))
         return -EFAULT;
-    put_set(type, &cpu, &traced, &set);
+    regset_put(type, &cpu, &traced, &set);
     if (store(tracee, tracee->cpu, &cpu, offsetof(struct cpu, stop)) ||
         store(tracee, tracee->cpu + offsetof(struct cpu, tpidr_el0), &cpu.tpidr_el0, sizeof cpu.tpidr_el0) ||
         store(tracee, tracee->cpu + offsetof(struct cpu, v), cpu.v, sizeof cpu.v) ||
@@ -560,11 +485,13 @@ static int64_t call_info(const struct tracee *tracee, uint64_t size, uint64_t ad
                                          .instruction_pointer = cpu.pc,
                                          .stack_pointer = cpu.x[31]};
     size_t have = offsetof(struct __ptrace_syscall_info, entry);
-    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY || info.op == PTRACE_SYSCALL_INFO_SECCOMP) {
         info.instruction_pointer += 4; /* the kernel's is behind the SVC */
         info.entry.nr = (uint32_t)cpu.x[8];
         memcpy(info.entry.args, cpu.x, sizeof info.entry.args);
-        have += sizeof info.entry;
+        info.seccomp.ret_data = (uint32_t)traced.message; /* behind the others; not looked at on entry */
+        have = info.op == PTRACE_SYSCALL_INFO_ENTRY ? have + sizeof info.entry
+                                                    : offsetof(struct __ptrace_syscall_info, seccomp.ret_data) + 4;
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
         info.exit.rval = (int64_t)cpu.x[0];
         info.exit.is_error = info.exit.rval < 0 && info.exit.rval > -4096;

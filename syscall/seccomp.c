@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,11 +16,13 @@
 #include "abi.h"
 #include "bpf.h"
 #include "handlers.h"
+#include "seccomp_listener.h"
 #include "task.h"
 
 /* Filters are never freed: they last as long as the threads under them, mostly as long as the process. */
 struct seccomp_filter {
     struct seccomp_filter *older;
+    bool listener; /* one of SECCOMP_FILTER_FLAG_NEW_LISTENER */
     size_t length, total; /* instructions: of this one, and as the kernel counts all together */
     struct sock_filter program[];
 };
@@ -29,54 +30,21 @@ struct seccomp_filter {
 enum { FILTER_COST = 4, TOTAL_MAX = (1 << 18) / sizeof(struct sock_filter) };
 enum {
     KNOWN_FLAGS = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-                  SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+                  SECCOMP_FILTER_FLAG_TSYNC_ESRCH | LISTENER_FLAGS
 };
 
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1 /* si_code of SIGSYS; the C library's headers are of two minds about it */
 #endif
 
-static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* over the list of threads and changes of their filters */
-static struct task *threads;
-
-/* ---- threads ---- */
-
-static void add_thread(struct task *task)
-{
-    task->seccomp.next = threads;
-    task->seccomp.listed = true;
-    threads = task;
-}
+/* Filters change under threads_lock(), so that SECCOMP_FILTER_FLAG_TSYNC finds all threads. */
 
 void seccomp_thread_begin(struct task *task, const struct task *parent)
 {
-    pthread_mutex_lock(&lock);
+    threads_lock();
     task->seccomp = (struct seccomp){.mode = parent->seccomp.mode, .filter = parent->seccomp.filter};
-    add_thread(task);
-    pthread_mutex_unlock(&lock);
-}
-
-void seccomp_thread_end(struct task *task)
-{
-    if (!task->seccomp.listed) /* a vfork child has never been a thread of this process */
-        return;
-    pthread_mutex_lock(&lock);
-    for (struct task **link = &threads; *link; link = &(*link)->seccomp.next) {
-        if (*link == task) {
-            *link = task->seccomp.next;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-void seccomp_child(struct task *task)
-{
-    pthread_mutex_init(&lock, NULL); /* whoever held it isn't here */
-    threads = NULL;
-    task->seccomp.tid = getpid();
-    add_thread(task);
+    threads_add(task, 0);
+    threads_unlock();
 }
 
 /* ---- running ---- */
@@ -142,15 +110,36 @@ static bool strict_allows(uint32_t number)
            number == 139; /* read, write, exit, rt_sigreturn */
 }
 
+static bool has_listener(const struct task *task)
+{
+    const struct seccomp_filter *filter = task->seccomp.filter;
+    while (filter && !filter->listener)
+        filter = filter->older;
+    return filter != NULL;
+}
+
 bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result)
 {
+    uint64_t now[6];
+    memcpy(now, args, sizeof now);
     if (cpu->task->seccomp.mode == SECCOMP_MODE_STRICT) {
         if (strict_allows((uint32_t)cpu->x[8]))
             return false;
         *result = kill_thread(cpu, (siginfo_t){.si_signo = SIGKILL});
         return true;
     }
-    uint32_t verdict = run_filters(cpu, args), data = verdict & SECCOMP_RET_DATA;
+    uint32_t verdict = run_filters(cpu, args);
+    if ((verdict & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE && tracee_filtered(cpu, verdict & SECCOMP_RET_DATA)) {
+        if ((int32_t)cpu->x[8] < 0) { /* the tracer has answered it */
+            *result = (int64_t)cpu->x[0];
+            return true;
+        }
+        memcpy(now, cpu->x, sizeof now);
+        verdict = run_filters(cpu, now);
+        if ((verdict & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE)
+            return false;
+    }
+    uint32_t data = verdict & SECCOMP_RET_DATA;
     switch (verdict & SECCOMP_RET_ACTION_FULL) {
     case SECCOMP_RET_ALLOW:
     case SECCOMP_RET_LOG:
@@ -161,10 +150,12 @@ bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result)
     case SECCOMP_RET_TRAP:
         *result = trap(cpu, verdict);
         return true;
-    case SECCOMP_RET_TRACE: /* nobody traces, nobody listens */
-    case SECCOMP_RET_USER_NOTIF:
+    case SECCOMP_RET_TRACE: /* nobody traces */
         *result = -ENOSYS;
         return true;
+    case SECCOMP_RET_USER_NOTIF:
+        *result = has_listener(cpu->task) ? listener_ask((uint32_t)cpu->x[8], now) : -ENOSYS;
+        return *result != LISTENER_CONTINUES;
     case SECCOMP_RET_KILL_THREAD:
         *result = kill_thread(cpu, refusal(cpu, verdict));
         return true;
@@ -178,12 +169,7 @@ bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result)
 
 static bool may_install(void)
 {
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct caps[2] = {{0}};
-    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-        return true;
-    host_raw(SYS_capget, (uint64_t)&head, (uint64_t)caps, 0, 0);
-    return caps[0].effective >> CAP_SYS_ADMIN & 1;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || has_capability(CAP_SYS_ADMIN);
 }
 
 static int read_filter(uint64_t addr, struct seccomp_filter **out)
@@ -223,14 +209,14 @@ static bool descends_from(const struct seccomp_filter *filter, const struct secc
 
 /* TSYNC: every other thread must have come to its filters before this one went on. 0, or the tid of one that
  * hasn't. */
-static int unsynchronised(const struct task *task)
+static int unsynchronised(const struct task *threads, const struct task *task)
 {
-    for (const struct task *other = threads; other; other = other->seccomp.next) {
+    for (const struct task *other = threads; other; other = other->next) {
         bool fits = other->seccomp.mode == SECCOMP_MODE_DISABLED ||
                     (other->seccomp.mode == SECCOMP_MODE_FILTER &&
                      descends_from(task->seccomp.filter, other->seccomp.filter));
         if (other != task && !fits)
-            return other->seccomp.tid;
+            return other->tid;
     }
     return 0;
 }
@@ -241,20 +227,27 @@ static void set_filter(struct task *task, struct seccomp_filter *filter)
     task->seccomp.mode = SECCOMP_MODE_FILTER;
 }
 
-static int64_t attach(struct task *task, struct seccomp_filter *filter, uint64_t flags)
+static int64_t attach(struct task *threads, struct task *task, struct seccomp_filter *filter, uint64_t flags)
 {
     filter->older = task->seccomp.filter;
     filter->total = filter->length + (filter->older ? filter->older->total + FILTER_COST : 0);
     if (filter->total > TOTAL_MAX)
         return -ENOMEM;
-    bool all = (flags & SECCOMP_FILTER_FLAG_TSYNC) && task->seccomp.listed;
-    int odd_one = all ? unsynchronised(task) : 0;
+    bool all = (flags & SECCOMP_FILTER_FLAG_TSYNC) && task->listed;
+    int odd_one = all ? unsynchronised(threads, task) : 0;
     if (odd_one)
         return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : odd_one;
+    int64_t result = 0;
+    if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+        result = has_listener(task) ? -EBUSY : listener_new(flags);
+        filter->listener = result >= 0;
+    }
+    if (result < 0)
+        return result;
     set_filter(task, filter);
-    for (struct task *other = all ? threads : NULL; other; other = other->seccomp.next)
+    for (struct task *other = all ? threads : NULL; other; other = other->next)
         set_filter(other, filter);
-    return 0;
+    return result;
 }
 
 static int64_t install(struct task *task, uint64_t flags, uint64_t addr)
@@ -262,13 +255,18 @@ static int64_t install(struct task *task, uint64_t flags, uint64_t addr)
     struct seccomp_filter *filter = NULL;
     if (flags & ~(uint64_t)KNOWN_FLAGS)
         return -EINVAL;
+    if ((flags & SECCOMP_FILTER_FLAG_TSYNC) && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) &&
+        !(flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+        return -EINVAL;
+    if ((flags & LISTENER_FLAGS) == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+        return -EINVAL;
     int64_t result = read_filter(addr, &filter);
     if (result)
         return result;
-    pthread_mutex_lock(&lock);
-    result = task->seccomp.mode == SECCOMP_MODE_STRICT ? -EINVAL : attach(task, filter, flags);
-    pthread_mutex_unlock(&lock);
-    if (result)
+    struct task *threads = threads_lock();
+    result = task->seccomp.mode == SECCOMP_MODE_STRICT ? -EINVAL : attach(threads, task, filter, flags);
+    threads_unlock();
+    if (result && !filter->listener)
         free(filter);
     return result;
 }
@@ -277,7 +275,7 @@ static int64_t action_available(uint64_t flags, uint64_t addr)
 {
     static const uint32_t actions[] = {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP,
                                        SECCOMP_RET_ERRNO,        SECCOMP_RET_TRACE,       SECCOMP_RET_LOG,
-                                       SECCOMP_RET_ALLOW};
+                                       SECCOMP_RET_ALLOW,        SECCOMP_RET_USER_NOTIF};
     uint32_t action;
     if (flags)
         return -EINVAL;
@@ -309,6 +307,8 @@ int64_t sys_seccomp(struct cpu *cpu, const uint64_t args[6])
         return seccomp_set_mode(cpu, (uint32_t)args[0], (uint32_t)args[1], args[2]);
     case SECCOMP_GET_ACTION_AVAIL:
         return action_available((uint32_t)args[1], args[2]);
+    case SECCOMP_GET_NOTIF_SIZES: /* the same on all architectures */
+        return host_call(SYS_seccomp, args);
     default:
         return -EINVAL;
     }
@@ -318,11 +318,26 @@ int64_t sys_seccomp(struct cpu *cpu, const uint64_t args[6])
 
 bool seccomp_filters(const struct task *task) { return task->seccomp.filter != NULL; }
 
+unsigned seccomp_count(const struct task *task)
+{
+    unsigned count = 0;
+    for (const struct seccomp_filter *filter = task->seccomp.filter; filter; filter = filter->older)
+        count++;
+    return count;
+}
+
+/* Before each program in the file. */
+struct left {
+    size_t length;
+    bool listener;
+};
+
 int seccomp_write(const struct task *task, int fd)
 {
     for (const struct seccomp_filter *filter = task->seccomp.filter; filter; filter = filter->older) {
+        struct left left = {filter->length, filter->listener};
         size_t bytes = filter->length * sizeof *filter->program;
-        if (write(fd, &filter->length, sizeof filter->length) != sizeof filter->length ||
+        if (write(fd, &left, sizeof left) != sizeof left ||
             write(fd, filter->program, bytes) != (ssize_t)bytes)
             return -ENOMEM;
     }
@@ -331,24 +346,23 @@ int seccomp_write(const struct task *task, int fd)
 
 static struct seccomp_filter *read_filters(int fd, off_t at)
 {
-    size_t length;
-    if (pread(fd, &length, sizeof length, at) != sizeof length || length > BPF_MAXINSNS)
+    struct left left;
+    if (pread(fd, &left, sizeof left, at) != sizeof left || left.length > BPF_MAXINSNS)
         return NULL;
-    size_t bytes = length * sizeof(struct sock_filter);
+    size_t bytes = left.length * sizeof(struct sock_filter);
     struct seccomp_filter *filter = malloc(sizeof *filter + bytes);
-    if (!filter || pread(fd, filter->program, bytes, at + (off_t)sizeof length) != (ssize_t)bytes)
+    if (!filter || pread(fd, filter->program, bytes, at + (off_t)sizeof left) != (ssize_t)bytes)
         die(1, "the filters of system calls cannot be taken over");
-    filter->length = length;
-    filter->older = read_filters(fd, at + (off_t)(sizeof length + bytes));
-    filter->total = length + (filter->older ? filter->older->total + FILTER_COST : 0);
+    filter->length = left.length;
+    filter->listener = left.listener;
+    filter->older = read_filters(fd, at + (off_t)(sizeof left + bytes));
+    filter->total = filter->length + (filter->older ? filter->older->total + FILTER_COST : 0);
     return filter;
 }
 
 void seccomp_init(struct task *task, int fd, size_t at)
 {
-    task->seccomp.tid = getpid();
     task->seccomp.filter = fd >= 0 ? read_filters(fd, (off_t)at) : NULL;
     if (task->seccomp.filter)
         task->seccomp.mode = SECCOMP_MODE_FILTER;
-    add_thread(task);
 }

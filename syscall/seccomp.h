@@ -14,9 +14,6 @@ struct seccomp_filter;
 struct seccomp {
     volatile int mode; /* SECCOMP_MODE_; another thread may set it (TSYNC) */
     struct seccomp_filter *filter; /* the newest one */
-    int tid;
-    struct task *next; /* the threads of this process */
-    bool listed;
 };
 
 /* Asks the filters about the call that cpu is about to make. True: *result is what it gets instead, or RESULT_NONE
@@ -26,12 +23,11 @@ bool seccomp_refuses(struct cpu *cpu, const uint64_t args[6], int64_t *result);
 /* The first thread of the process, with the filters at offset `at` of the file that the program before left. */
 void seccomp_init(struct task *task, int fd, size_t at);
 bool seccomp_filters(const struct task *task); /* there are some */
+unsigned seccomp_count(const struct task *task); /* how many */
 int seccomp_write(const struct task *task, int fd); /* the newest first: length, program; 0 or -errno */
 
-/* A thread starts under the restrictions of the one that makes it and ends; a child process is its first thread. */
+/* A thread joins those of this process, under the restrictions of the one that makes it. */
 void seccomp_thread_begin(struct task *task, const struct task *parent);
-void seccomp_thread_end(struct task *task);
-void seccomp_child(struct task *task);
 
 int64_t seccomp_set_mode(struct cpu *cpu, uint64_t operation, uint64_t flags, uint64_t addr);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 
+#include "coredump.h"
 #include "handlers.h"
 #include "signal_wait.h"
 #include "strace.h"
@@ -200,7 +201,8 @@ int64_t sys_ppoll(struct cpu *cpu, const uint64_t args[6])
     return signal_masked_call(cpu, SYS_ppoll, args, args[3]);
 }
 
-int64_t sys_pselect6(struct cpu *cpu, const uint64_t args[6])
+/* The sixth argument is the address of the mask's address and size. */
+static int64_t call_with_sized_mask(struct cpu *cpu, long number, const uint64_t args[6])
 {
     struct {
         uint64_t set, size;
@@ -209,7 +211,17 @@ int64_t sys_pselect6(struct cpu *cpu, const uint64_t args[6])
         return -EFAULT;
     if (mask.set && mask.size != SIGSET_SIZE)
         return -EINVAL;
-    return signal_masked_call(cpu, SYS_pselect6, args, mask.set);
+    return signal_masked_call(cpu, number, args, mask.set);
+}
+
+int64_t sys_pselect6(struct cpu *cpu, const uint64_t args[6])
+{
+    return call_with_sized_mask(cpu, SYS_pselect6, args);
+}
+
+int64_t sys_io_pgetevents(struct cpu *cpu, const uint64_t args[6])
+{
+    return call_with_sized_mask(cpu, SYS_io_pgetevents, args);
 }
 
 int64_t sys_rt_sigtimedwait(struct cpu *cpu, const uint64_t args[6])
@@ -296,6 +308,7 @@ void sys_deliver_signals(struct cpu *cpu)
     siginfo_t info;
     while (cpu->stop) {
         cpu->stop = 0;
+        coredump_park(task);
         if (!task->async.full && !signal_hold(cpu))
             continue; /* one came just now and closed the mask */
         if (task->async.full) {

@@ -20,6 +20,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "coredump.h"
 #include "task.h"
 
 static const int sync_signals[5] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,
@@ -239,6 +240,8 @@ void signal_default(struct task *task, const siginfo_t *info)
     int signo = info->si_signo;
     if (options.report_crash && !(SIGBIT(signo) & SURVIVED_SIGNALS))
         report_once(info);
+    if (SIGBIT(signo) & CORE_SIGNALS)
+        coredump(task, info);
     if (!(SIGBIT(signo) & SURVIVED_SIGNALS) && !task->vfork_child)
         ending_write();
     host_sigaction(signo, &plain);

@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "host.h"
+#include "limits.h"
 #include "ptrace.h"
 #include "seccomp.h"
 
@@ -30,6 +31,11 @@ struct pending {
 };
 
 struct task {
+    struct cpu *cpu;   /* whose task it is */
+    int tid;
+    struct task *next; /* thread of this process; threads_lock() */
+    bool listed;
+    volatile bool parked; /* stays where it is until the process ends: coredump_park() */
     struct sighand *sighand;
     uint64_t sigmask; /* as the guest sees it; the host's mask is this without SYNC_SIGNALS */
 
@@ -43,6 +49,8 @@ struct task {
      * of sigmask (which the frame saves). */
     bool suspended;
     uint64_t suspend_mask;
+
+    struct limits *limits, borrowed_limits;
 
     struct arm64_stack altstack;
     uint64_t fault_address, fault_esr; /* of the last synchronous fault, for the frames */
@@ -126,6 +134,14 @@ enum { HOST_ALTSTACK_SIZE = 64 * 1024 };
  * RESULT_RESTART. */
 int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args);
 
+/* The threads of this process, in no order: threads_lock() gives the first one, and until threads_unlock() their list
+ * stays what it is. A vfork child, which borrows a thread, isn't in it. A fork's child is its only thread. */
+struct task *threads_lock(void);
+void threads_unlock(void);
+void threads_add(struct task *task, int tid); /* the lock is held */
+void threads_remove(struct task *task);
+void threads_child(struct task *task);
+
 /* Whether the calling thread is the only one of the guest's in this process. */
 bool thread_is_last(void);
 
@@ -163,6 +179,9 @@ int thread_start(struct thread_block *block, void *(*main)(void *), void *arg);
 
 /* Started from a descriptor because the program has no path: keeps that for /proc/self/exe (exec.c). */
 void exec_adopt_program(void);
+
+/* Whether the calling thread has a capability (CAP_) in effect. */
+bool has_capability(int capability);
 
 /* ---- descriptors of xemu's own ---- */
 

@@ -25,10 +25,51 @@
 
 enum { GUARD_SIZE = 4096 };
 
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER; /* over the list of threads, and seccomp's filters */
+static struct task *threads;
+
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int living = 1; /* guest threads of this process; a vfork child counts nothing */
 static struct thread_block
     *blocks; /* all that are mapped; in use, or left by a thread that may still be dying */
+
+/* ---- the threads of the process ---- */
+
+struct task *threads_lock(void)
+{
+    pthread_mutex_lock(&list_lock);
+    return threads;
+}
+
+void threads_unlock(void) { pthread_mutex_unlock(&list_lock); }
+
+void threads_add(struct task *task, int tid)
+{
+    task->tid = tid;
+    task->next = threads;
+    task->listed = true;
+    threads = task;
+}
+
+void threads_remove(struct task *task)
+{
+    if (!task->listed)
+        return;
+    pthread_mutex_lock(&list_lock);
+    struct task **link = &threads;
+    while (*link && *link != task)
+        link = &(*link)->next;
+    if (*link)
+        *link = task->next;
+    pthread_mutex_unlock(&list_lock);
+}
+
+void threads_child(struct task *task)
+{
+    pthread_mutex_init(&list_lock, NULL); /* whoever held it isn't here */
+    threads = NULL;
+    threads_add(task, getpid());
+}
 
 /* ---- cpu and task ---- */
 
@@ -51,8 +92,10 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
     cpu->interp = NULL;
     cpu->jit = NULL;
     cpu->task = task;
+    task->cpu = cpu;
     task->sighand = sighand;
     task->sigmask = from->task->sigmask;
+    task->limits = from->task->limits;
     task->altstack = from->task->altstack;
     task->seccomp.mode = from->task->seccomp.mode;
     task->seccomp.filter = from->task->seccomp.filter;
@@ -62,7 +105,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
 
 void task_free(struct cpu *cpu)
 {
-    seccomp_thread_end(cpu->task);
+    threads_remove(cpu->task);
     interp_free(cpu);
     jit_free(cpu);
     sighand_drop(cpu->task->sighand);
@@ -164,6 +207,7 @@ void threads_fork_done(struct task *task, enum forked forked)
             blocks->next = NULL;
         task->sighand->users = 1;
         living = 1;
+        guest_lock_future(0); /* locks aren't inherited */
     }
     pthread_mutex_unlock(&blocks_lock);
 }
@@ -203,7 +247,7 @@ static void *thread_main(void *arg)
     this_cpu = cpu;
     signal_thread_init(block->altstack, HOST_ALTSTACK_SIZE);
     apply_flags(start->args, tid);
-    start->tid = cpu->task->seccomp.tid = tid;
+    start->tid = cpu->task->tid = tid;
     sem_post(&start->started); /* *start is gone from here on */
     if (setjmp(cpu->task->leave) == 0) {
         signal_release(cpu->task);
@@ -298,8 +342,10 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
      * again. Others end through the C library, which has things of theirs to free. */
     if (--living == 0)
         sys_exit_group(cpu, args);
-    if (host_raw(SYS_gettid, 0, 0, 0, 0) == getpid())
+    if (host_raw(SYS_gettid, 0, 0, 0, 0) == getpid()) {
+        threads_remove(cpu->task);
         host_raw(SYS_exit, args[0], 0, 0, 0);
+    }
     sampler_thread_end(cpu);
     longjmp(cpu->task->leave, 1);
 }

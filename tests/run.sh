@@ -16,7 +16,7 @@ export BUILD="$PWD/build/$mode" MODE="$mode"
 export XEMU="${XEMU:-$BUILD/xemu}"
 
 # shellcheck disable=SC3045 # dash and bash have it
-ulimit -c 0
+ulimit -S -c 0
 logs=$BUILD/test-logs
 mkdir -p "$logs"
 

@@ -44,7 +44,7 @@ test-long: ## also fuzzers and exhaustive checks (an hour)
 	tools/setup.sh test long
 	$(MAKE) -j$(JOBS) all unit guest-programs
 	tests/run.sh $(MODE) long
-test-containers: ## whole Debian systems in every kind of container, as root (half an hour)
+test-containers: ## whole Debian systems in every kind of container, as root (15 minutes)
 	tools/setup.sh test containers
 	$(MAKE) -j$(JOBS) all guest-programs
 	tests/run.sh $(MODE) with-containers

@@ -32,8 +32,11 @@ crun                       containers     what podman runs its containers with
 podman                     containers,lab podman, with and without root
 uidmap                     containers     newuidmap: several users for run-root and rootless podman
 docker.io                  containers     docker
+dpkg-dev                   containers     which libraries the Debian packages depend on
+lintian                    containers     what is wrong with the Debian packages
 docker-compose             containers     docker compose
 jq                         test           JSON that xemu writes is JSON
+gdb-multiarch              test           reads the core files of ARM64 programs
 libxml2-utils              test           xmllint: XML that xemu writes is XML
 cpio                       lab            makes the file system of virtual machines
 qemu-system-x86            lab            a virtual machine, by KVM and emulated

@@ -101,6 +101,9 @@ enum jit_constant {
     JIT_CONSTANTS
 };
 
+/* A function that leaves the host's vector registers alone, where the guest's may be. */
+#define GENERAL_REGISTERS __attribute__((target("general-regs-only")))
+
 struct cpu {
     uint64_t x[32]; /* x[31] is SP: only the *_sp accessors touch it */
     uint64_t pc;    /* precise whenever an engine has returned */

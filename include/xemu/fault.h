@@ -9,6 +9,10 @@
 
 struct cpu;
 
+/* Calls function(arg), which may touch guest memory: 0, or -EFAULT if it has faulted there and was left where it was. It
+ * must hold nothing that would have to be given back. */
+int guest_try(void (*function)(void *), void *arg);
+
 /* Copies between the guest and xemu. Return 0, or -EFAULT when any byte is not accessible (then part of the
  * destination may have been written). Guest addresses may carry a tag in the top byte (TBI): it is ignored. */
 int guest_copy_in(void *dst, uint64_t src, size_t bytes);

@@ -24,6 +24,15 @@ void guest_brk_init(uint64_t start);
 uint64_t guest_brk(uint64_t end);
 void guest_brk_range(uint64_t *start, uint64_t *end); /* as they are now; both page-aligned upwards */
 
+/* Limits for the calls above and guest_fits(), in bytes: on all of the guest's memory, and on its private writable
+ * memory (RLIMIT_AS, RLIMIT_DATA; -ENOMEM beyond). `data` bytes of the program count with the heap. What is there
+ * already stays. */
+void guest_limit(uint64_t total, uint64_t private_writable, uint64_t data);
+bool guest_fits(uint64_t bytes); /* that much more memory, shared */
+
+/* mlockall(2)'s flags, for mappings to come; without MCL_FUTURE they aren't locked. */
+void guest_lock_future(int flags);
+
 /* Adds a range that the loader mapped itself (page-aligned; one that is there already is replaced and loses its
  * right to execute), forgets one that was unmapped, or asks whether a whole range is the guest's. */
 void guest_range_add(uint64_t start, uint64_t end);
@@ -38,6 +47,9 @@ bool guest_range_next(uint64_t *start, uint64_t *end);
  * which pages the guest may execute is remembered here. */
 bool guest_range_executable(uint64_t start, uint64_t end);
 void guest_range_set_executable(uint64_t start, uint64_t end);
+
+/* The guest's rights at an address, PROT_; none where nothing is mapped. */
+int guest_range_prot(uint64_t addr);
 
 /* Which file, and where in it, the guest's code at an address comes from. */
 struct code_place {

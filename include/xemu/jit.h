@@ -39,6 +39,9 @@ void jit_invalidate(uint64_t start, uint64_t end);
 /* The guest looks at FPSR, or clears it: from now on compiled code raises Underflow as exactly as ARM does. */
 void jit_watch_fpsr(void);
 
+/* Before a child that borrows this process's memory (vfork). */
+void jit_vfork_prepare(void);
+
 /* Around fork, in the thread that forks; the child passes its cpu, the parent null. */
 void jit_fork_prepare(void);
 void jit_fork_done(struct cpu *child);
@@ -65,6 +68,7 @@ void backend_init(unsigned level);
 /* Whether the numbers of the instruction at pc are left to functions: its operations were invalid so often that traps
  * cost more. */
 bool jit_traps_often(uint64_t pc);
+bool jit_traps_within(uint64_t start, uint64_t end); /* one of them in [start, end) */
 
 /* Whether the guest looks at FPSR: then results that the host and ARM take for tiny at different points, before or after
  * rounding, are computed by functions, so that Underflow is right, too. Set once, before code is compiled anew. */
@@ -129,6 +133,7 @@ struct code_buffer {
     const uint8_t *exit;         /* leaves with struct jit_exit in RAX and RCX */
     const uint8_t *exit_link;    /* the same for EXIT_BRANCH */
     const uint8_t *call;         /* calls the C function in RAX, see call.c */
+    const uint8_t *direct_call;  /* makes the system call at cpu->pc; comes back only where the block may go on */
     const uint8_t *return_miss;  /* looks up the block at RAX */
     const uint8_t *return_empty; /* the last return point of an empty stack */
     const uint8_t *not_found;    /* leaves to make the block at RAX */
@@ -149,6 +154,10 @@ const uint8_t *backend_stubs(struct code_buffer *buffer);
  * is as good as before, but for the relocations. */
 enum { CODE_ALIGNMENT = 16 };
 const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block);
+
+/* What compiled code calls for a system call, with all of the guest's state in place but vectors and flags. 0: it is done
+ * and the code may go on; else it is to be left for 1 + enum exit_reason, with the pc that is in *cpu. */
+uint64_t jit_direct_call(struct cpu *cpu);
 
 /* Points a displacement at code, or at its stub, while others run it. */
 void backend_link(const struct code_link *link, const uint8_t *code);

@@ -16,6 +16,10 @@ void sys_init(struct cpu *cpu, const struct guest_image *image);
  * return cpu->pc is the next instruction, or still the SVC when the call is to be restarted after a signal. */
 void sys_call(struct cpu *cpu);
 
+/* The same for compiled code: cpu->x and cpu->pc are complete, the rest of *cpu isn't. False: nothing was done, sys_call()
+ * has to do it. */
+GENERAL_REGISTERS bool sys_call_direct(struct cpu *cpu);
+
 /* Builds the frames of pending, deliverable signals on the guest's stack and redirects cpu to the handlers, or
  * lets the default action happen (which may not return). Clears cpu->stop as far as it was about signals. */
 void sys_deliver_signals(struct cpu *cpu);
@@ -27,6 +31,9 @@ void sys_force_signal(struct cpu *cpu, int signo, int code, uint64_t addr, uint6
 /* A debugger lets this thread run instruction by instruction; one was done. */
 bool sys_stepping(const struct cpu *cpu);
 void sys_stepped(struct cpu *cpu);
+
+/* Whether __kernel_getrandom of the guest's vDSO can be answered: the host's kernel has its like since Linux 6.11. */
+bool sys_has_vdso_getrandom(void);
 
 /* The file of the guest's program, as an absolute path on the host. */
 const char *sys_guest_path(void);

@@ -30,20 +30,6 @@ test_in_namespace() {
     engine bubblewrap bwrap --bind "$root" / --proc /proc --dev /dev --unshare-pid --cap-add ALL sh -c "$payload"
 }
 
-test_rootless() {
-    # An ordinary user, nothing registered anywhere.
-    user=$(awk -F: '{ print $1; exit }' /etc/subuid 2>/dev/null)
-    id "$user" >/dev/null 2>&1 || user=nobody
-    as_user=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups env -C / HOME="$work/home")
-    mkdir -p "$work/home" && chown "$user" "$work/home"
-    program=setpriv engine run_root_of_a_directory "${as_user[@]}" "$XEMU" run-root "$systems/root-arm64" \
-        sh -c "${payload%;*}; echo 0" # its files are root's, and so is nobody's sudo here
-    program=setpriv engine run_root_without_binfmt "${as_user[@]}" "$XEMU" run-root --no-binfmt "$systems/root-arm64" \
-        sh -c "${payload%;*}; echo 0"
-    program=setpriv engine run_root_of_an_image "${as_user[@]}" TMPDIR="$work/home" "$XEMU" run-root "$work/image.tar" \
-        sh -c "$payload"
-}
-
 # ---- with the machine's binfmt_misc ----
 
 registered= mounted=
@@ -114,6 +100,8 @@ test_podman() {
     expected='^aarch64 42 $' engine podman_narrow podman_root run --rm "${limits[@]}" --platform linux/arm64 --read-only \
         --cap-drop ALL --security-opt no-new-privileges --user 33 --tmpfs /none --read-only-tmpfs=false \
         localhost/xemu-test sh -c 'ulimit -v 400000; ! touch /tmp/x /dev/shm/x 2>/dev/null; uname -m; python3 -c "print(42)"'
+    expected='^aarch64 42 $' engine podman_little_memory podman_root run --rm "${limits[@]}" --platform linux/arm64 \
+        --memory 32m --memory-swap 32m localhost/xemu-test sh -c 'uname -m; python3 -c "print(42)"'
     limit=300 passes podman_build 'COMMIT localhost/xemu-built' podman_root build "${limits[@]}" --platform linux/arm64 \
         -t localhost/xemu-built "$work/build"
     expected='^of pythonaarch64 $' engine podman_built podman_root run --rm "${limits[@]}" localhost/xemu-built
@@ -147,9 +135,21 @@ test_docker() {
     export DOCKER_HOST=unix://$work/docker.sock
     passes docker_load 'Loaded image' docker load -i "$work/image.tar"
     engine docker docker run --rm --network host --platform linux/arm64 localhost/xemu-test sh -c "$payload"
+    expected='^aarch64 42 $' engine docker_little_memory docker run --rm --network host --platform linux/arm64 \
+        --memory 32m --memory-swap 32m localhost/xemu-test sh -c 'uname -m; python3 -c "print(42)"'
     cp "$work/build/Containerfile" "$work/build/Dockerfile"
     limit=300 passes docker_build 'Successfully tagged xemu-built' env DOCKER_BUILDKIT=0 docker build --network host \
         --platform linux/arm64 -t xemu-built "$work/build"
+    # BuildKit in the daemon; a newer client would ask for buildx, which Debian 12 has not
+    if /usr/bin/docker --version 2>/dev/null | grep -q ' 20\.'; then
+        limit=300 passes docker_buildkit 'naming to docker.io/library/xemu-built-by-buildkit' env DOCKER_BUILDKIT=1 \
+            /usr/bin/docker build --progress plain --network host --platform linux/arm64 -t xemu-built-by-buildkit \
+            "$work/build"
+        expected='^of pythonaarch64 $' engine docker_built_by_buildkit docker run --rm --network host \
+            --platform linux/arm64 xemu-built-by-buildkit
+    else
+        echo "skip docker_buildkit: there is no docker 20 client, which has BuildKit without buildx"
+    fi
     printf '%s\n' 'services:' '  one:' '    image: localhost/xemu-test' '    platform: linux/arm64' \
         '    network_mode: host' '    command: uname -m' >"$work/compose.yaml"
     limit=120 passes docker_compose 'aarch64' docker-compose -f "$work/compose.yaml" up --abort-on-container-exit
@@ -167,12 +167,13 @@ test_engines() {
     make_image || cp "$work/system.tar" "$work/image.tar"
     chmod 644 "$work/image.tar"
     in_namespace "$0" test_in_namespace "$work"
-    test_rootless
+    export work systems logs
+    test_run_root
+    test_rootless_podman
     if ! register_machine; then
         echo "skip nspawn, lxc, runc, crun, podman, docker: $lacks"
         return
     fi
-    export work systems logs
     test_low_level
     test_podman
     test_docker

@@ -114,6 +114,10 @@ test_many() {
     passes two_hundred_in_a_row '^200$' inside sh -c 'for i in $(seq 200); do /bin/true || exit 1; done; echo $i'
     passes twenty_at_once '^20$' inside sh -c '
         for i in $(seq 20); do python3 -c "print(1)" & done | wc -l'
+    passes no_file_is_left '^none$' inside sh -c '
+        touch /tmp/before && sleep 0.01 && for i in $(seq 50); do ls -l /tmp >/dev/null; done
+        find / -xdev -newer /tmp/before | grep . || echo none'
+    passes compiled_code_is_small '^small$' inside sh -c '[ "$(du -sk /dev/shm | cut -f1)" -lt 131072 ] && echo small'
     passes no_process_is_left '^none$' inside sh -c 'sleep 1; ps -e -o stat=,comm= | grep -E "^Z|true|python3" || echo none'
     # by the kernel's handler, one after the other, on an idle machine: milliseconds
     for handler in xemu qemu; do

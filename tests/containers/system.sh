@@ -51,7 +51,7 @@ register_privately() {
 
 mount_system() {
     for device in null zero full tty random urandom; do
-        touch "$1/dev/$device"
+        [ -e "$1/dev/$device" ] || touch "$1/dev/$device"
         mount --bind "/dev/$device" "$1/dev/$device"
     done
     mkdir -p "$1/dev/shm" "$1/dev/pts"

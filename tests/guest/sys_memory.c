@@ -244,8 +244,51 @@ static void code_comes_and_goes(void)
     CHECK(sigsetjmp(out, 1) ? 0 : ((int (*)(void))run_view)(), 0);
 }
 
+static long locked_kb(void)
+{
+    char line[256];
+    long kb = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "VmLck: %ld", &kb);
+    if (file)
+        fclose(file);
+    return kb;
+}
+
+static void all_is_locked(void *unused)
+{
+    CHECK_ERRNO(mlockall(0), EINVAL);
+    CHECK_ERRNO(mlockall(MCL_ONFAULT), EINVAL);
+    CHECK_ERRNO(mlockall(64), EINVAL);
+    char *before = mmap(NULL, 64 * PAGE, RW, ANON, -1, 0);
+    unsigned char there[64] = {0};
+    if (mlockall(MCL_CURRENT | MCL_FUTURE)) /* the limit may be low */
+        return;
+    long kb = locked_kb();
+    CHECK(kb >= 64 * 4, 1);
+    CHECK(kb < 30000, 1); /* the program, not what runs it */
+    CHECK(mincore(before, 64 * PAGE, there), 0);
+    CHECK(there[40] & 1, 1);
+    char *later = mmap(NULL, 64 * PAGE, RW, ANON, -1, 0);
+    CHECK(locked_kb() - kb, 64 * 4);
+    CHECK(mincore(later, 64 * PAGE, there), 0);
+    CHECK(there[40] & 1, 1);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(locked_kb() != 0 || mmap(NULL, PAGE, RW, ANON, -1, 0) == MAP_FAILED || locked_kb() != 0);
+    int status = -1;
+    waitpid(pid, &status, 0);
+    CHECK(status, 0);
+    CHECK(munlockall(), 0);
+    CHECK(locked_kb(), 0);
+    mmap(NULL, 64 * PAGE, RW, ANON, -1, 0);
+    CHECK(locked_kb(), 0);
+}
+
 int main(void)
 {
+    CHECK(in_child(all_is_locked, NULL), 0);
     signal(SIGSEGV, leaving);
     signal(SIGBUS, leaving);
     mapping_errors();

@@ -201,6 +201,9 @@ static void maps_show_the_program(void)
     CHECK(strncmp(perms_of(line_of(maps, page)), "rw-p", 4), 0);
     CHECK(strncmp(perms_of(line_of(maps, page + 4096)), "r-xp", 4), 0);
     CHECK(strncmp(perms_of(line_of(maps, page + 8192)), "---p", 4), 0);
+    mprotect(page + 4096, 4096, PROT_EXEC);
+    maps = slurp("/proc/self/maps", &size);
+    CHECK(strncmp(perms_of(line_of(maps, page + 4096)), "--xp", 4), 0);
     char *line = line_of(maps, &local);
     CHECK(line && strstr(line, "[stack]"), 1);
     line = line_of(maps, heap);

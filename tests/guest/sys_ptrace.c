@@ -347,11 +347,28 @@ static void sleep_goes_on(void)
     ends_with(pid, 61 << 8);
 }
 
+/* Also a SIGTRAP that comes before anything else. */
+static void first_signal_stops(int signo)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        ptrace(PTRACE_TRACEME, 0, 0, 0);
+        kill(getpid(), signo);
+        _exit(7);
+    }
+    ends_with(pid, signo << 8 | 0x7f);
+    trace(PTRACE_CONT, pid, 0, NULL);
+    ends_with(pid, 7 << 8);
+}
+
 int main(int argc, char **argv)
 {
     self = argv[0];
     if (argc > 1)
         return 33;
+    first_signal_stops(SIGTRAP);
+    first_signal_stops(SIGSEGV);
+    first_signal_stops(SIGTERM);
     memory_and_signals();
     deaths_and_detaching();
     breakpoints_and_faults();

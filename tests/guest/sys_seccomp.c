@@ -3,11 +3,18 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <elf.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -236,8 +243,238 @@ static void clock_without_system_call(void *unused)
     CHECK_ERRNO(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now), 33);
 }
 
+/* ---- what /proc says ---- */
+
+static long status_row(const char *name)
+{
+    char line[256];
+    long value = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        if (!strncmp(line, name, strlen(name)))
+            value = strtol(line + strlen(name), NULL, name[0] == 'S' && name[2] == 'g' ? 16 : 10);
+    }
+    if (file)
+        fclose(file);
+    return value;
+}
+
+static void on_nothing(int signo) {}
+
+static void status_tells_of_filters_and_signals(void *unused)
+{
+    sigset_t set;
+    long before = status_row("Seccomp_filters:");
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    CHECK(INSTALL(0, ALLOW), 0);
+    CHECK(INSTALL(0, ALLOW), 0);
+    CHECK(status_row("Seccomp:"), 2);
+    CHECK(status_row("Seccomp_filters:"), before + 2);
+    CHECK(status_row("SigCgt:"), 0);
+    signal(SIGUSR1, on_nothing);
+    signal(SIGSEGV, on_nothing);
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGTRAP, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGBUS);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    CHECK(status_row("SigCgt:"), 1 << (SIGUSR1 - 1) | 1 << (SIGSEGV - 1));
+    CHECK(status_row("SigIgn:"), 1 << (SIGUSR2 - 1) | 1 << (SIGTRAP - 1));
+    CHECK(status_row("SigBlk:"), 1 << (SIGBUS - 1) | 1 << (SIGHUP - 1));
+}
+
+/* ---- a debugger decides ---- */
+
+#ifdef __aarch64__
+typedef struct user_regs_struct registers;
+#define NUMBER(r) (r).regs[8]
+#define FIRST(r)  (r).regs[0]
+#define RESULT(r) (r).regs[0]
+enum { NT_NUMBER = 0x404 };
+#else
+typedef struct user_regs_struct registers;
+#define NUMBER(r) (r).orig_rax
+#define FIRST(r)  (r).rdi
+#define RESULT(r) (r).rax
+#endif
+
+static void set_registers(pid_t pid, registers *r, long number)
+{
+    struct iovec area = {r, sizeof *r};
+#ifdef __aarch64__
+    int call = (int)number;
+    struct iovec call_area = {&call, sizeof call};
+    CHECK(ptrace(PTRACE_SETREGSET, pid, (void *)NT_NUMBER, &call_area), 0);
+#endif
+    NUMBER(*r) = number;
+    CHECK(ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &area), 0);
+#ifdef __aarch64__
+    CHECK(ptrace(PTRACE_SETREGSET, pid, (void *)NT_NUMBER, &call_area), 0);
+#endif
+}
+
+static void traced(void)
+{
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    raise(SIGSTOP);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    INSTALL(0, LOAD(nr), ON(SYS_getppid, SECCOMP_RET_TRACE | 11), ON(SYS_getsid, SECCOMP_RET_TRACE | 12),
+            ON(SYS_getpgid, SECCOMP_RET_TRACE | 13), ON(SYS_getpriority, SECCOMP_RET_ERRNO | 20), ALLOW);
+    CHECK(syscall(SYS_getppid), getpid()); /* becomes getpid */
+    CHECK(getsid(0), 1234);                /* is answered */
+    CHECK_ERRNO(getpgid(0), 20);           /* becomes what another filter refuses */
+    _exit(check_failures != 0);
+}
+
+static void debugger_decides(void *unused)
+{
+    static const long asked[] = {SYS_getppid, SYS_getsid, SYS_getpgid}, becomes[] = {SYS_getpid, -1, SYS_getpriority};
+    int status;
+    registers r;
+    struct iovec area = {&r, sizeof r};
+    pid_t pid = fork();
+    if (pid == 0)
+        traced();
+    CHECK(waitpid(pid, &status, 0), pid);
+    CHECK(ptrace(PTRACE_SETOPTIONS, pid, 0, (void *)PTRACE_O_TRACESECCOMP), 0);
+    for (int i = 0; i < 3; i++) {
+        unsigned long data = 0;
+        struct __ptrace_syscall_info info = {0};
+        ptrace(PTRACE_CONT, pid, 0, 0);
+        CHECK(waitpid(pid, &status, 0), pid);
+        CHECK(status >> 8, SIGTRAP | PTRACE_EVENT_SECCOMP << 8);
+        CHECK(ptrace(PTRACE_GETEVENTMSG, pid, 0, &data), 0);
+        CHECK(data, 11 + i);
+        CHECK(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 80, 1);
+        CHECK(info.op, PTRACE_SYSCALL_INFO_SECCOMP);
+        CHECK(info.seccomp.ret_data, 11 + i);
+        CHECK(info.seccomp.nr, asked[i]);
+        CHECK(ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &area), 0);
+        if (becomes[i] == -1)
+            RESULT(r) = 1234;
+        set_registers(pid, &r, becomes[i]);
+    }
+    ptrace(PTRACE_CONT, pid, 0, 0);
+    CHECK(waitpid(pid, &status, 0), pid);
+    CHECK(status, 0);
+}
+
+/* ---- another process answers ---- */
+
+static int pair[2];
+
+static void send_descriptor(int fd)
+{
+    char byte = 0, control[CMSG_SPACE(sizeof fd)] = {0};
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    CHECK(sendmsg(pair[0], &message, 0), 1);
+}
+
+static int receive_descriptor(void)
+{
+    int fd = -1;
+    char byte, control[CMSG_SPACE(sizeof fd)];
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    CHECK(recvmsg(pair[1], &message, 0), 1);
+    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    return fd;
+}
+
+static void *asks_again(void *unused) { return (void *)syscall(SYS_getppid, 9, 8, 7, 6, 5, 4); }
+
+static void asks(char *argv0)
+{
+    pthread_t id;
+    void *result;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    int listener = INSTALL(SECCOMP_FILTER_FLAG_NEW_LISTENER, LOAD(nr), ON(SYS_getppid, SECCOMP_RET_USER_NOTIF),
+                           ON(SYS_getsid, SECCOMP_RET_USER_NOTIF), ALLOW);
+    CHECK(listener >= 0, 1);
+    CHECK_ERRNO(INSTALL(SECCOMP_FILTER_FLAG_NEW_LISTENER, ALLOW), EBUSY);
+    send_descriptor(listener);
+    close(listener);
+    CHECK(syscall(SYS_getppid, 1, 2, 3, 4, 5, 6), 4711);
+    CHECK_ERRNO(getsid(17), EXDEV);
+    CHECK(getsid(0) > 0, 1); /* goes on */
+    pthread_create(&id, NULL, asks_again, NULL);
+    pthread_join(id, &result);
+    CHECK(result, 4712);
+    close(pair[0]);
+    close(pair[1]);
+    if (check_failures)
+        _exit(1);
+    execl(argv0, argv0, "asking", (char *)0);
+}
+
+static int asking(void)
+{
+    CHECK(syscall(SYS_getppid), 4713);
+    CHECK_ERRNO(getsid(0), ENOSYS); /* nobody listens any more */
+    return check_failures != 0;
+}
+
+static struct seccomp_notif next_request(int listener, long number)
+{
+    struct pollfd poller = {listener, POLLIN};
+    struct seccomp_notif request = {0};
+    CHECK(poll(&poller, 1, 10000), 1);
+    CHECK(poller.revents, POLLIN);
+    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request), 0);
+    CHECK(request.data.nr, number);
+    CHECK(request.data.arch, ARCH);
+    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id), 0);
+    return request;
+}
+
+static void answer(int listener, const struct seccomp_notif *request, long value, int error, unsigned flags)
+{
+    struct seccomp_notif_resp response = {.id = request->id, .val = value, .error = error, .flags = flags};
+    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
+}
+
+static void another_process_answers(void *argv0)
+{
+    int status;
+    struct seccomp_notif_sizes sizes;
+    CHECK(syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes), 0);
+    CHECK(sizes.seccomp_notif, sizeof(struct seccomp_notif));
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    pid_t pid = fork();
+    if (pid == 0)
+        asks(argv0);
+    int listener = receive_descriptor();
+    struct seccomp_notif request = next_request(listener, SYS_getppid);
+    CHECK(request.pid, pid);
+    for (int i = 0; i < 6; i++)
+        CHECK(request.data.args[i], i + 1);
+    answer(listener, &request, 4711, 0, 0);
+    request = next_request(listener, SYS_getsid);
+    CHECK(request.data.args[0], 17);
+    answer(listener, &request, 0, -EXDEV, 0);
+    request = next_request(listener, SYS_getsid);
+    answer(listener, &request, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    request = next_request(listener, SYS_getppid);
+    CHECK(request.pid != pid, 1);
+    CHECK(request.data.args[0], 9);
+    answer(listener, &request, 4712, 0, 0);
+    request = next_request(listener, SYS_getppid); /* of the next program */
+    answer(listener, &request, 4713, 0, 0);
+    CHECK_ERRNO(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id), ENOENT);
+    close(listener);
+    CHECK(waitpid(pid, &status, 0), pid);
+    CHECK(status, 0);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "asking"))
+        return asking();
     if (argc > 1)
         return filtered();
     CHECK(in_child(refuses_bad_programs, NULL), 0);
@@ -253,5 +490,8 @@ int main(int argc, char **argv)
     CHECK(in_child(threads_are_synchronised, NULL), 0);
     CHECK(in_child(other_program, argv[0]), 0);
     CHECK(in_child(clock_without_system_call, NULL), 0);
+    CHECK(in_child(status_tells_of_filters_and_signals, NULL), 0);
+    CHECK(in_child(debugger_decides, NULL), 0);
+    CHECK(in_child(another_process_answers, argv[0]), 0);
     return check_end();
 }

@@ -1,5 +1,7 @@
-/* Threads, forks, signals and code that comes and goes, all at once: nothing hangs, gets lost or leaks. */
+/* Threads, forks, signals and code that comes and goes, all at once: nothing hangs, gets lost or leaks. An argument says
+ * how many times longer than in the quick tests. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,7 +12,9 @@
 
 #include "check.h"
 
-enum { THREADS = 100, SECONDS = 6, PINGS = 20000, SHORT_LIVES = 3000, PAGE = 4096 };
+enum { THREADS = 100, SECONDS = 6, PINGS = 20000, SHORT_LIVES = 3000, COPIES = 300, READERS = 4, PAGE = 4096 };
+
+static int longer = 1;
 
 static atomic_int begun, over, handled, sent;
 static pthread_t threads[THREADS];
@@ -114,7 +118,7 @@ static void everything_at_once(void)
     }
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     begun = 1;
-    sleep(SECONDS);
+    sleep(SECONDS * longer);
     over = 1;
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_join(threads[i], &result), 0);
@@ -135,7 +139,7 @@ static void *partner(void *arg)
     siginfo_t info;
     sigemptyset(&set);
     sigaddset(&set, SIGRTMIN);
-    for (int i = 0; i < PINGS; i++) {
+    for (int i = 0; i < PINGS * longer; i++) {
         while (sigwaitinfo(&set, &info) < 0)
             ;
         pings += info.si_value.sival_int == i;
@@ -155,13 +159,13 @@ static void signals_go_to_and_fro(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     pthread_create(&thread, NULL, partner, &self);
     sigdelset(&set, SIGRTMIN);
-    for (int i = 0; i < PINGS; i++) {
+    for (int i = 0; i < PINGS * longer; i++) {
         pthread_sigqueue(thread, SIGRTMIN, (union sigval){.sival_int = i});
         CHECK(sigwaitinfo(&set, &info), SIGRTMIN + 1);
         CHECK(info.si_value.sival_int, i);
     }
     pthread_join(thread, NULL);
-    CHECK(pings, PINGS);
+    CHECK(pings, PINGS * longer);
 }
 
 /* ---- threads that end at once ---- */
@@ -170,7 +174,7 @@ static void *ends(void *arg) { return arg; }
 
 static void *makes_threads(void *unused)
 {
-    for (long i = 0; i < SHORT_LIVES / 4; i++) {
+    for (long i = 0; i < SHORT_LIVES / 4 * longer; i++) {
         pthread_t thread;
         void *result;
         CHECK(pthread_create(&thread, NULL, ends, (void *)i), 0);
@@ -199,10 +203,50 @@ static void threads_leave_nothing(void)
     CHECK(resident_pages() < before + room, 1);
 }
 
-int main(void)
+/* ---- copies of the process that are made without the C library, while other threads are busy in the kernel ---- */
+
+static void *reads_maps(void *arg)
 {
+    char text[PAGE];
+    while (!over) {
+        int fd = open("/proc/self/smaps", O_RDONLY);
+        read(fd, text, sizeof text);
+        close(fd);
+    }
+    return arg;
+}
+
+static void copies_find_nothing_locked(void)
+{
+    pthread_t reader[READERS];
+    int status;
+    over = 0;
+    for (int i = 0; i < READERS; i++)
+        pthread_create(&reader[i], NULL, reads_maps, NULL);
+    for (int i = 0; i < COPIES * longer; i++) {
+        pid_t pid = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+        if (pid == 0) {
+            char text[PAGE];
+            int fd = open("/proc/self/maps", O_RDONLY);
+            _exit(read(fd, text, sizeof text) > 0 ? 3 : 4);
+        }
+        alarm(20); /* for one that hangs */
+        CHECK(waitpid(pid, &status, __WALL), pid);
+        CHECK(status, 3 << 8);
+    }
+    alarm(0);
+    over = 1;
+    for (int i = 0; i < READERS; i++)
+        pthread_join(reader[i], NULL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        longer = atoi(argv[1]);
     signals_go_to_and_fro();
     threads_leave_nothing();
     everything_at_once();
+    copies_find_nothing_locked();
     return check_end();
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -100,6 +101,55 @@ static void functions_answer(void)
     CHECK_ERRNO(syscall(SYS_clock_getres, CLOCK_REALTIME, 16), EFAULT);
 }
 
+/* As the kernel's vgetrandom_opaque_params. */
+struct random_params {
+    uint32_t state_bytes, prot, flags, reserved[13];
+};
+typedef ssize_t random_function(void *buffer, size_t bytes, unsigned flags, void *state, size_t state_bytes);
+
+static int is_varied(const unsigned char *bytes, int count)
+{
+    int different = 0;
+    for (int i = 1; i < count; i++)
+        different += bytes[i] != bytes[i - 1];
+    return different > count / 2;
+}
+
+/* Kernels have it since Linux 6.11, the guest's as well as the host's. */
+static void random_numbers_come_without_a_call(void)
+{
+    unsigned char first[256] = {0}, second[256] = {0};
+    struct random_params params = {0};
+    random_function *get = function("__kernel_getrandom");
+    if (!get)
+        return;
+    CHECK(get(NULL, 0, 0, &params, ~0ul), 0);
+    CHECK(params.state_bytes >= 128 && params.state_bytes < 4096, 1);
+    CHECK(params.prot, PROT_READ | PROT_WRITE);
+    void *state = mmap(NULL, 4096, params.prot, params.flags, -1, 0);
+    CHECK(state != MAP_FAILED, 1);
+    CHECK(get(first, sizeof first, 0, state, params.state_bytes), sizeof first);
+    CHECK(get(second, sizeof second, 0, state, params.state_bytes), sizeof second);
+    CHECK(is_varied(first, 256) && is_varied(second, 256), 1);
+    CHECK(memcmp(first, second, 256) != 0, 1);
+    CHECK(get(first, 8, 0, state, params.state_bytes - 1), 8); /* by a system call */
+    CHECK(get(first, 8, 0x1000, state, params.state_bytes), -EINVAL);
+    CHECK(get(first, 0, 0, state, params.state_bytes), 0);
+    CHECK(syscall(SYS_getrandom, first, 16, 0, state, 3), 16); /* has three arguments only */
+
+    int ends[2], status = -1;
+    pipe(ends);
+    get(first, 8, 0, state, params.state_bytes);
+    pid_t pid = fork(); /* the child's numbers are others */
+    get(first, 64, 0, state, params.state_bytes);
+    if (pid == 0)
+        _exit(write(ends[1], first, 64) != 64);
+    CHECK(read(ends[0], second, 64), 64);
+    CHECK(memcmp(first, second, 64) != 0, 1);
+    CHECK(waitpid(pid, &status, 0), pid);
+    CHECK(status, 0);
+}
+
 static void maps_name_it(void)
 {
     char line[512];
@@ -160,6 +210,7 @@ int main(void)
 {
     image_is_whole();
     functions_answer();
+    random_numbers_come_without_a_call();
     maps_name_it();
     unwinders_pass_through_it();
     return check_end();

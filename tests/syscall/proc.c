@@ -18,6 +18,7 @@ static const struct {
     {"/proc/self/auxv", PROC_AUXV},
     {"/proc/self/environ", PROC_ENVIRON},
     {"/proc/self/stat", PROC_STAT},
+    {"/proc/self/status", PROC_STATUS},
     {"/proc/cpuinfo", PROC_CPUINFO},
     {"//proc//./self/x/../exe", PROC_EXE},
     {"/usr/../proc/self/exe", PROC_EXE},
