@@ -12,6 +12,7 @@
 #include <xemu/jit.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/own.h>
 #include <xemu/report.h>
 #include <xemu/sampler.h>
 #include <xemu/sys.h>
@@ -44,8 +45,7 @@ static bool have_buffer(void)
 {
     if (!buffer.start) {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-        void *memory = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
-        buffer.start = memory == MAP_FAILED ? NULL : memory;
+        buffer.start = own_map(BUFFER_SIZE, PROT_READ | PROT_WRITE, flags, -1);
     }
     return buffer.start;
 }

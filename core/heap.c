@@ -2,6 +2,7 @@
  * their own. Meant for what xemu allocates: little at a time, seldom. Code, tables and stacks are mapped
  * elsewhere. */
 #include <xemu/heap.h>
+#include <xemu/own.h>
 
 #include <errno.h>
 #include <malloc.h>
@@ -60,8 +61,7 @@ static unsigned class_of(size_t bytes)
 
 static void *map(size_t bytes)
 {
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return at == MAP_FAILED ? NULL : at;
+    return own_map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
 /* The caller holds the lock. What remains of the old slab is lost: less than a piece. */

@@ -7,6 +7,7 @@
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/own.h>
 #include <xemu/trace.h>
 
 #include <errno.h>
@@ -175,8 +176,8 @@ static struct interp *interp_new(void)
 {
     struct interp *interp = calloc(1, sizeof *interp);
     size_t size = options.engine == ENGINE_INTERP ? ARENA_BYTES : SMALL_ARENA_BYTES;
-    void *arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!interp || arena == MAP_FAILED)
+    void *arena = own_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (!interp || !arena)
         die(126, "not enough memory for the interpreter's cache");
     interp->arena = arena;
     interp->size = size;

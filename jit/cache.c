@@ -3,6 +3,7 @@
 
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/own.h>
 #include <xemu/profile.h>
 
 #include <string.h>
@@ -18,8 +19,7 @@ struct code_cache cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void *reserve(size_t bytes, int prot, int flags, int fd)
 {
-    void *memory = mmap(NULL, bytes, prot, flags | MAP_NORESERVE, fd, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    return own_map(bytes, prot, flags | MAP_NORESERVE, fd);
 }
 
 /* One mapping that can be written and executed. It is private, so that fork() hands the code on. */
@@ -29,21 +29,28 @@ static uint8_t *map_one(size_t size)
     return memory ? (uint8_t *)(((uintptr_t)memory + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) : NULL;
 }
 
+static uint8_t *map_view(uint8_t *at, size_t size, int prot, int fd)
+{
+    if (!at)
+        return reserve(size, prot, MAP_SHARED, fd);
+    at = mmap(at, size, prot, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
 /* Two views of one memory, at fixed addresses where they are given. False: the host refuses. */
 static bool map_two(uint8_t **write, uint8_t **execute, size_t size)
 {
-    int flags = MAP_SHARED | MAP_NORESERVE | (*write ? MAP_FIXED : 0);
     int fd = memfd_create("xemu-code", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)size)) {
         if (fd >= 0)
             close(fd);
         return false;
     }
-    uint8_t *w = mmap(*write, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-    uint8_t *x = w == MAP_FAILED ? MAP_FAILED : mmap(*execute, size, PROT_READ | PROT_EXEC, flags, fd, 0);
+    uint8_t *w = map_view(*write, size, PROT_READ | PROT_WRITE, fd);
+    uint8_t *x = w ? map_view(*execute, size, PROT_READ | PROT_EXEC, fd) : NULL;
     close(fd);
-    if (x == MAP_FAILED) {
-        if (w != MAP_FAILED && !*write)
+    if (!x) {
+        if (w && !*write)
             munmap(w, size);
         return false;
     }

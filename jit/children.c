@@ -5,6 +5,8 @@
  * twice. All of it is advice: notes may get lost, and the parent looks at its own code only. */
 #include "cache.h"
 
+#include <xemu/own.h>
+
 #include <sys/mman.h>
 
 enum { NOTES = 1 << 12, PROBES = 8, WANTED = 1 << 10, TWICE = 2, COUNT_MASK = 3 };
@@ -22,8 +24,7 @@ void children_expected(void)
 {
     if (own || cache.to_execute) /* else they begin with an empty cache */
         return;
-    void *memory = mmap(NULL, sizeof *own, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    own = memory == MAP_FAILED ? NULL : memory;
+    own = own_map(sizeof *own, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 }
 
 void children_after_fork(void)

@@ -5,6 +5,7 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 #include <xemu/options.h>
+#include <xemu/own.h>
 #include <xemu/profile.h>
 
 #include <fcntl.h>
@@ -190,11 +191,11 @@ bool store_map(uint64_t object, const uint8_t **data, uint64_t *size)
     int fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return false;
-    void *memory = MAP_FAILED;
+    void *memory = NULL;
     if (is_trusted(fd, S_IFREG) && !fstat(fd, &info) && info.st_size > 0)
-        memory = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        memory = own_map((size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd);
     close(fd);
-    if (memory == MAP_FAILED)
+    if (!memory)
         return false;
     if (!is_sound(memory, (uint64_t)info.st_size)) {
         munmap(memory, (size_t)info.st_size);

@@ -1,6 +1,8 @@
 /* From the cache into the store: when the program ends or another takes its place. */
 #include "store.h"
 
+#include <xemu/own.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -120,8 +122,8 @@ static bool begin(struct output *out, unsigned blocks, uint64_t bytes)
         out->bits++;
     out->size = sizeof(struct store_header) + (sizeof(struct store_entry) << out->bits);
     out->room = out->size + bytes;
-    void *memory = mmap(NULL, out->room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
+    void *memory = own_map(out->room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (!memory)
         return false;
     out->data = memory;
     *(struct store_header *)memory = (struct store_header){.magic = STORE_MAGIC, .index_bits = out->bits};
@@ -274,8 +276,8 @@ static void save(void)
     size_t bytes = count * sizeof(struct fresh);
     if (count < FEWEST)
         return;
-    struct fresh *list = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (list == MAP_FAILED)
+    struct fresh *list = own_map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (!list)
         return;
     find_fresh(list);
     if (save_files(list, count))

@@ -1,6 +1,8 @@
 /* What each thread has of its own: the table of indirect branches, the stack of return points, its safe points. */
 #include "store.h"
 
+#include <xemu/own.h>
+
 #include <string.h>
 #include <sys/mman.h>
 
@@ -30,8 +32,8 @@ void thread_forget(struct jit *jit)
 struct jit *thread_new(struct cpu *cpu)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    struct own *own = mmap(NULL, sizeof *own, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (own == MAP_FAILED)
+    struct own *own = own_map(sizeof *own, PROT_READ | PROT_WRITE, flags, -1);
+    if (!own)
         return NULL;
     if (mprotect(own->guard, RETURN_GUARD, PROT_NONE)) {
         munmap(own, sizeof *own);

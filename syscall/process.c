@@ -4,6 +4,7 @@
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/own.h>
 #include <xemu/pauth.h>
 #include <xemu/sys.h>
 
@@ -151,9 +152,8 @@ static void tell_host_kernel(const struct guest_image *image)
 
 static void *main_altstack(size_t size)
 {
-    void *stack =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (stack == MAP_FAILED)
+    void *stack = own_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (!stack)
         die(1, "no memory for the stack of signal handlers");
     return stack;
 }

@@ -5,6 +5,7 @@
 #include <xemu/guestmem.h>
 #include <xemu/interp.h>
 #include <xemu/jit.h>
+#include <xemu/own.h>
 #include <xemu/report.h>
 #include <xemu/sampler.h>
 #include <xemu/sanitizer.h>
@@ -126,8 +127,8 @@ static struct thread_block *block_map(void)
     size_t total = GUARD_SIZE + THREAD_STACK_SIZE + HOST_ALTSTACK_SIZE;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
     struct thread_block *block = calloc(1, sizeof *block);
-    char *at = block ? mmap(NULL, total, PROT_READ | PROT_WRITE, flags, -1, 0) : MAP_FAILED;
-    if (at == MAP_FAILED) {
+    char *at = block ? own_map(total, PROT_READ | PROT_WRITE, flags, -1) : NULL;
+    if (!at) {
         free(block);
         return NULL;
     }

@@ -2,7 +2,7 @@
 
 # One binary for each folder of unit tests, linked with everything but main().
 UNIT    := $(patsubst tests/%/,$B/unit/%,$(sort $(dir $(foreach d,core frontend-arm64 jit backend-x86_64 \
-             syscall loader containers hostlib tools benchmarks,$(wildcard tests/$d/*.c)))))
+             syscall loader containers hostlib tools benchmarks golden,$(wildcard tests/$d/*.c)))))
 UNITLIB := $(filter-out $B/core/main.c.o,$(OBJ)) $(DYN)
 
 .SECONDEXPANSION:
@@ -32,8 +32,10 @@ ONLY  := $(patsubst tests/guest/%.c,%,$(shell grep -l '^// arm64-only' tests/gue
 guest-programs: $(GUEST:%=build/guest/arm64/%) $(GUEST:%=build/guest/arm64-dynamic/%) \
                 $(patsubst %,build/guest/amd64/%,$(filter-out $(ONLY),$(GUEST)))
 
-.PHONY: test test-long test-containers unit guest-programs check
+.PHONY: test test-long test-containers unit guest-programs check golden
 unit: $(UNIT)
+golden: $B/unit/golden ## write tests/golden/*.txt anew: IR and host code of each instruction
+	GOLDEN_WRITE=1 $B/unit/golden
 test: ## install what is missing, build, and run every suite
 	tools/setup.sh test
 	$(MAKE) -j$(JOBS) all unit guest-programs
