@@ -200,12 +200,16 @@ static char *text_of(const struct ir_block *ir)
     return text;
 }
 
+static const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
+
 static void print_block(FILE *out, const struct block_profile *profile)
 {
     unsigned count = profile->code.count;
     char *text = text_of(profile->ir), *ir = text;
-    fprintf(out, "\nblock %#lx: %u instructions, %u bytes of host code at %#lx, entered %lu times\n",
-            profile->pc, count, profile->host_bytes, profile->host_at, profile_runs(profile, 0));
+    uint64_t entered = profile_runs(profile, 0);
+    fprintf(out, "\nblock %#lx: %u instruction%s, %u bytes of host code at %#lx, entered %lu time%s\n",
+            profile->pc, count, plural(count), profile->host_bytes, profile->host_at, entered,
+            plural(entered));
     fprintf(out, "%12s  %-*s  %-*s  %s\n", "runs", GUEST_COLUMN - 14, "guest", IR_COLUMN, "IR", "host");
     for (unsigned n = 0; n < count; n++)
         print_instruction(out, profile, n, &ir);
@@ -266,9 +270,9 @@ static void print_all(FILE *out, const struct block_profile **blocks, size_t cou
     for (size_t i = 0; i < count; i++)
         for (unsigned n = 0; n < blocks[i]->code.count; n++)
             instructions += profile_runs(blocks[i], n);
-    fprintf(out, "xemu: --explain=%s: %zu blocks, %lu instructions run", options.explain, count,
-            instructions);
-    fprintf(out, "; code that counts them is not shown\n");
+    fprintf(out,
+            "xemu: --explain=%s: %zu block%s, %lu instructions run; code that counts them is not shown\n",
+            options.explain, count, plural(count), instructions);
     for (size_t i = 0; i < count; i++)
         print_block(out, blocks[i]);
 }

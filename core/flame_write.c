@@ -177,7 +177,8 @@ void flame_write_svg(FILE *out, const struct flame_tree *tree)
     write_escaped(out, tree->nodes[0].name, 80);
     fprintf(out,
             "</text>\n<text class=\"plain\" x=\"%d\" y=\"44\">%.1f ms of CPU time, %lu samples%s. Below a "
-            "function is what it called; the width is the time.</text>\n<text id=\"say\" class=\"plain\" x=\"%d\" y=\"44\"></text>\n"
+            "function is what it called; the width is the time.</text>\n<text id=\"say\" class=\"plain\" "
+            "x=\"%d\" y=\"44\"></text>\n"
             "<text id=\"whole\" class=\"plain button\" x=\"%d\" y=\"24\">Whole</text>\n"
             "<text id=\"search\" class=\"plain button\" x=\"%d\" y=\"24\">Search</text>\n",
             MARGIN, (double)tree->nodes[0].ns / 1e6, tree->samples, tree->lost ? ", others had no room" : "",

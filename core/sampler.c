@@ -17,7 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 4096, INTERVAL_NS = 1000000 };
+/* A look costs some 25 us of CPU time. A program that is over soon is looked at often. */
+enum {
+    THREADS_MAX = 4096,
+    MS = 1000000,
+    SOON = 200 /* looks */,
+    INTERVAL = MS,
+    LATER = 4 * MS,
+    LATER_FLAME = 2 * MS
+};
 
 static struct {
     pthread_mutex_t lock;
@@ -74,6 +82,12 @@ static bool is_running(int tid)
     return behind && behind[1] && behind[2] == 'R';
 }
 
+/* Elsewhere a thread doesn't sleep but for locks, which go on behind an interruption. */
+static bool may_sleep(const struct cpu *cpu)
+{
+    return cpu->part == PART_SYSCALL || cpu->part == PART_SIGNAL || cpu->part == PART_FAULT;
+}
+
 /* --- looking ------------------------------------------------------------------------------------------ */
 
 /* With the lock held. */
@@ -85,7 +99,7 @@ static void look(struct slot *slot)
     slot->seen = now;
     sampler.seen += since;
     report_look(slot->cpu, since);
-    if (flame_on() && now - slot->asked >= INTERVAL_NS / 2 && is_running(slot->tid)) {
+    if (flame_on() && now - slot->asked >= INTERVAL / 2 && (!may_sleep(slot->cpu) || is_running(slot->tid))) {
         flame_ask(slot->cpu, slot->tid, now - slot->asked);
         slot->asked = now;
     }
@@ -100,10 +114,12 @@ static void look_at_all(void)
 
 static void *run(void *unused)
 {
-    struct timespec interval = {.tv_nsec = INTERVAL_NS};
+    struct timespec interval = {.tv_nsec = INTERVAL};
     if (flame_on())
         open_tasks();
-    for (;;) { /* also when it has stopped: its clock is read then */
+    for (unsigned looks = 0;; looks++) { /* also when it has stopped: its clock is read then */
+        if (looks == SOON)
+            interval.tv_nsec = flame_on() ? LATER_FLAME : LATER;
         clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL);
         pthread_mutex_lock(&sampler.lock);
         if (!sampler.stopped)
@@ -113,8 +129,8 @@ static void *run(void *unused)
     return unused;
 }
 
-/* The C library takes a signal for itself when it makes its first thread. All signals are the guest's, so that the action
- * that stands for the guest's is put back. */
+/* The C library takes a signal for itself when it makes its first thread. All signals are the guest's, so
+ * that the action that stands for the guest's is put back. */
 static int create_thread(void)
 {
     enum { C_LIBRARY_SIGNAL = 33, SET_SIZE = 8 };

@@ -178,6 +178,12 @@ static double median_rss(const struct lab *lab, int level, int program)
     return stats_median((struct samples){values, n});
 }
 
+/* Whether it was run after the warm-up. */
+static bool any_sample(const struct lab *lab, int level, int program, int size)
+{
+    return compact(collect(lab, level, program, size, CLOCK_WALL, NULL, false)).n > 0;
+}
+
 static struct entry make_entry(const struct lab *lab, int level, int program, int metric)
 {
     struct entry entry = {.level = level, .program = program, .metric = metric};
@@ -192,7 +198,8 @@ static struct entry make_entry(const struct lab *lab, int level, int program, in
     entry.outliers = stats_outliers(entry.samples);
     entry.rss = median_rss(lab, level, program);
     if (!entry.samples.n)
-        entry.missing = "only its warm-up was run";
+        entry.missing = name && any_sample(lab, level, program, size) ? "the clock there is too coarse for it"
+                                                                      : "only its warm-up was run";
     else
         fill_ratios(lab, &entry, own, name);
     return entry;

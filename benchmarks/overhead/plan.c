@@ -97,7 +97,8 @@ static int interval_of(const struct lab *lab, const struct job *job)
     return 1;
 }
 
-/* The small size, which only the steady state needs. Native's is small for one level and large for another. */
+/* The small size, which only the steady state needs. Native's is small for one level and large for another.
+ */
 static bool is_small(const struct lab *lab, const struct job *job)
 {
     return job->level != NATIVE && is_lab_program(&lab->programs[job->program]) &&

@@ -35,7 +35,7 @@ static const char style[] =
     "thead{display:table-header-group}tr{break-inside:avoid}.tables{columns:2 24rem;column-gap:2rem}"
     ".about td{padding-bottom:.5rem}.tables section{break-inside:avoid-column}.missing{color:var(--warn)}"
     ".soft{color:var(--soft)}"
-    "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.78rem}th,td{padding:.15rem "
+    "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.73rem}th,td{padding:.15rem "
     ".2rem}}"
     "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr 1fr}a{"
     "color:inherit}}";

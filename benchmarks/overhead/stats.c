@@ -133,8 +133,8 @@ static size_t whole_rounds(const struct samples *groups, size_t count, size_t ro
     return whole;
 }
 
-/* Student's 97.5 % quantile for n - 1 degrees of freedom to the normal's, and the bootstrap's variance being that of n, not
- * n - 1. */
+/* Student's 97.5 % quantile for n - 1 degrees of freedom to the normal's, and the bootstrap's variance being
+ * that of n, not n - 1. */
 double stats_widening(size_t n)
 {
     static const double student[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,

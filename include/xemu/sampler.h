@@ -1,4 +1,4 @@
-/* A thread of xemu's own that looks a thousand times a second at what each guest thread does: for --report
+/* A thread of xemu's own that looks hundreds of times a second at what each guest thread does: for --report
  * and --flame. */
 #ifndef XEMU_SAMPLER_H
 #define XEMU_SAMPLER_H
