@@ -109,13 +109,6 @@ static void find_lifetimes(struct lower *l)
     }
 }
 
-/* What may leave the block, or stand for a register's old value, between a result and its way into its register. */
-static bool is_barrier(const struct ir_insn *insn)
-{
-    return !ir_is_register_access(insn->op) && insn->op != IR_mark && insn->op != IR_const &&
-           !(ir_ops[insn->op].flags & IR_PURE);
-}
-
 /* Results that may be computed in the register that they are put into. */
 static void find_targets(struct lower *l)
 {
@@ -131,7 +124,7 @@ static void find_targets(struct lower *l)
             const struct ir_insn *other = insn_at(l, between);
             bool same = other->imm == insn->imm && (vector ? other->op == IR_put_vreg || other->op == IR_get_vreg
                                                            : other->op == IR_put_x || other->op == IR_get_x);
-            clear = !is_barrier(other) && !same;
+            clear = !ir_may_leave(other) && !same;
         }
         if (clear)
             l->w[v].target = (int16_t)insn->imm;

@@ -1,5 +1,5 @@
-/* The region that xemu's own mappings are made in, one behind the other. Each process has another one: its code may not
- * be easier to find than the guest's. */
+/* The region that xemu's own mappings are made in, one behind the other. Each process has another one: its
+ * code may not be easier to find than the guest's. */
 #include <xemu/own.h>
 
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-/* Far below the top of the address space, which mappings without an address grow down from, and above what programs
- * and sanitizers have at fixed addresses. */
+/* Far below the top of the address space, which mappings without an address grow down from, and above what
+ * programs and sanitizers have at fixed addresses. */
 #define REGION_LOW 0x200000000000u
 enum { RANDOM_BITS = 44, PAGE = 4096, TRIES = 8 };
 #define AROUND ((uintptr_t)1 << 32) /* what is skipped where something of the guest's lies in the way */

@@ -1,8 +1,9 @@
-/* What children of this process would make over and over: a shell's children, say, begin with the same code each time.
- * What they had to make or interpret twice the parent makes for the next ones, which then find it, linked.
+/* What children of this process would make over and over: a shell's children, say, begin with the same code
+ * each time. What they had to make or interpret twice the parent makes for the next ones, which then find it,
+ * linked.
  *
- * The family's memory is shared: children note there the blocks that they lacked, the parent takes those that were noted
- * twice. All of it is advice: notes may get lost, and the parent looks at its own code only. */
+ * The family's memory is shared: children note there the blocks that they lacked, the parent takes those that
+ * were noted twice. All of it is advice: notes may get lost, and the parent looks at its own code only. */
 #include "cache.h"
 
 #include <xemu/own.h>

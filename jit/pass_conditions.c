@@ -9,10 +9,9 @@
  *                                   %16 = cond.64 %7, c
  *                                   branch_if %16, #T
  *
- * Where n has c, N is T. Where it hasn't, N is the instruction behind the branch, and the block ends there. */
+ * Where n has c, N is T. Where it hasn't, N is the instruction behind the branch, and the block ends there.
+ */
 #include "passes.h"
-
-#include <xemu/cpu.h>
 
 enum { ADDED = 5, ALWAYS = 14 }; /* conditions from there on hold always */
 
@@ -30,12 +29,6 @@ struct found {
     bool chained; /* another number is put before the branch: the flags on both its sides are known already */
 };
 
-static bool may_leave(const struct ir_insn *insn)
-{
-    return insn->op == IR_branch_if || (!ir_is_register_access(insn->op) && insn->op != IR_mark && insn->op != IR_const &&
-                                        !(ir_ops[insn->op].flags & IR_PURE));
-}
-
 /* Whether nobody uses v but these two. */
 static bool is_used_by(const struct ir_block *block, unsigned v, unsigned one, unsigned other)
 {
@@ -52,7 +45,7 @@ static bool find_put(const struct ir_block *block, struct found *f)
     f->chained = false;
     for (f->put = f->branch - 1; f->put > f->select; f->put--) {
         const struct ir_insn *insn = &block->insns[f->put];
-        if (may_leave(insn))
+        if (ir_may_leave(insn))
             return false;
         if (insn->op != IR_put_nzcv)
             continue;
@@ -77,7 +70,8 @@ static bool find(const struct ir_block *block, struct found *f)
     const struct ir_insn *flags = &insns[select->arg[0]], *first = &insns[select->arg[2]];
     return (flags->op == IR_nzcv_sub || flags->op == IR_nzcv_add) && insns[select->arg[1]].op == IR_const &&
            first->op == IR_cond && first->imm < ALWAYS && find_put(block, f) &&
-           is_used_by(block, f->select, f->put, f->condition) && is_used_by(block, f->condition, f->branch, f->branch);
+           is_used_by(block, f->select, f->put, f->condition) &&
+           is_used_by(block, f->condition, f->branch, f->branch);
 }
 
 /* Moves what is at `at` and behind it. */
@@ -98,7 +92,10 @@ static uint64_t pc_at(const struct ir_block *block, unsigned at)
     return (uint64_t)block->insns[at].imm;
 }
 
-static struct ir_insn put(unsigned flags) { return (struct ir_insn){.op = IR_put_nzcv, .arg = {(uint16_t)flags}}; }
+static struct ir_insn put(unsigned flags)
+{
+    return (struct ir_insn){.op = IR_put_nzcv, .arg = {(uint16_t)flags}};
+}
 static struct ir_insn cond(unsigned flags, unsigned cond)
 {
     return (struct ir_insn){.op = IR_cond, .w = 64, .arg = {(uint16_t)flags}, .imm = cond};

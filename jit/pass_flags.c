@@ -1,6 +1,6 @@
-/* Flags that nobody reads are not written: neither those that the block itself overwrites, nor those that the code
- * behind the block overwrites before it reads them. Where that is so on one side of a branch only, the flags are
- * written on the other side.
+/* Flags that nobody reads are not written: neither those that the block itself overwrites, nor those that the
+ * code behind the block overwrites before it reads them. Where that is so on one side of a branch only, the
+ * flags are written on the other side.
  *
  *   put_nzcv %4, #0x0        const                   (no operation)
  *   %6 = get_nzcv #0x0   =>  %6 = get_nzcv #0x0      (pass_forward: its users read %4)
@@ -8,10 +8,10 @@
  *   branch_if %7, #X         branch_if %7, #X        where X and Y begin with comparisons;
  *   branch #Y                branch #Y               put_nzcv %4, #0x1 if X reads the flags
  *
- * Up to the next branch each instruction that may leave the code, by a fault, finds the flags written. Behind a branch
- * an old value may show in the frame of a signal, but only where the guest's code is done with it. The code ahead is
- * looked at within the block's page only: what is read here is noted in the block, so that a change of it invalidates
- * the block, too. */
+ * Up to the next branch each instruction that may leave the code, by a fault, finds the flags written. Behind
+ * a branch an old value may show in the frame of a signal, but only where the guest's code is done with it.
+ * The code ahead is looked at within the block's page only: what is read here is noted in the block, so that
+ * a change of it invalidates the block, too. */
 #include "passes.h"
 
 #include <xemu/insn.h>
@@ -19,8 +19,8 @@
 
 #include <stdatomic.h>
 
-/* What one instruction does to the flags first. MAY_LEAVE: neither reads nor writes, and may fault; BRANCHES: it has to
- * be lifted for where it goes. */
+/* What one instruction does to the flags first. MAY_LEAVE: neither reads nor writes, and may fault; BRANCHES:
+ * it has to be lifted for where it goes. */
 enum effect { UNKNOWN, NEITHER, MAY_LEAVE, READS, WRITES, BRANCHES };
 
 enum { AHEAD = 40, PLACES = 8, PAGE_BYTES = 4096 };
@@ -28,23 +28,17 @@ enum { AHEAD = 40, PLACES = 8, PAGE_BYTES = 4096 };
 /* The way ahead. */
 struct ahead {
     struct ir_block *block;
-    unsigned left;                 /* instructions that may still be looked at */
-    unsigned count, done;          /* places, and how many of them were gone through */
+    unsigned left;        /* instructions that may still be looked at */
+    unsigned count, done; /* places, and how many of them were gone through */
     uint64_t places[PLACES];
 };
-
-static bool may_leave(const struct ir_insn *insn)
-{
-    return !ir_is_register_access(insn->op) && insn->op != IR_mark && insn->op != IR_const &&
-           !(ir_ops[insn->op].flags & IR_PURE);
-}
 
 static enum effect effect_of(const struct ir_block *one)
 {
     const struct ir_insn *last = one->insns + one->count - 1;
     bool leaves = false;
     for (unsigned i = 0; i < one->count; i++) {
-        leaves |= i + 1 < one->count && may_leave(&one->insns[i]);
+        leaves |= i + 1 < one->count && ir_may_leave(&one->insns[i]);
         if (one->insns[i].op == IR_get_nzcv || one->insns[i].op == IR_get_sysreg)
             return READS;
         if (one->insns[i].op == IR_put_nzcv)
@@ -56,7 +50,10 @@ static enum effect effect_of(const struct ir_block *one)
 }
 
 /* System registers are many instructions in one; and a branch to the next instruction looks like none. */
-static bool depends_on_operation_only(enum a64_op op) { return op != A64_MSR && op != A64_MRS && op != A64_B; }
+static bool depends_on_operation_only(enum a64_op op)
+{
+    return op != A64_MSR && op != A64_MRS && op != A64_B;
+}
 
 /* Lifts the instruction into *one where the answer is BRANCHES. */
 static enum effect effect_at(struct ir_block *one, uint64_t pc)
@@ -97,8 +94,8 @@ static bool add_targets(struct ahead *ahead, const struct ir_block *one)
     return add_place(ahead, (uint64_t)last->imm);
 }
 
-/* Whether the code from pc on overwrites the flags before it reads them, or, as long as it is one with the block, may
- * leave; up to its first branch, whose targets are added then. */
+/* Whether the code from pc on overwrites the flags before it reads them, or, as long as it is one with the
+ * block, may leave; up to its first branch, whose targets are added then. */
 static bool overwrites(struct ahead *ahead, uint64_t pc, bool same)
 {
     static __thread struct ir_block one;
@@ -181,7 +178,8 @@ void pass_flags(struct ir_block *block)
             branch_if(block, insn, &need);
         else if (insn->op == IR_put_nzcv)
             put(block, insn, &need);
-        else if (insn->op == IR_get_nzcv ? is_used(block, i) : may_leave(insn)) /* else users read what was put */
+        else if (insn->op == IR_get_nzcv ? is_used(block, i)
+                                         : ir_may_leave(insn)) /* else users read what was put */
             need = (struct need){.needed = true};
     }
 }

@@ -77,6 +77,13 @@ struct ir_insn {
     int64_t imm;
 };
 
+/* What may leave the block, by a fault or for good, or has an effect on more than registers and flags. */
+static inline bool ir_may_leave(const struct ir_insn *insn)
+{
+    return !ir_is_register_access((enum ir_op)insn->op) && insn->op != IR_mark && insn->op != IR_const &&
+           !(ir_ops[insn->op].flags & IR_PURE);
+}
+
 #define IR_MAX_INSNS 4096
 
 struct ir_block {

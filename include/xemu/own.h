@@ -1,5 +1,5 @@
-/* Memory for xemu itself, away from where the kernel puts the guest's mappings: what the guest has unmapped stays free
- * for it to map again. */
+/* Memory for xemu itself, away from where the kernel puts the guest's mappings: what the guest has unmapped
+ * stays free for it to map again. */
 #ifndef XEMU_OWN_H
 #define XEMU_OWN_H
 
