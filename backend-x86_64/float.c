@@ -40,6 +40,7 @@ static unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned in
         return reg;
     unsigned t = take_xmm(l);
     emit_v_unary(l, V_MOVQ, t, reg);
+    leave_xmm(l, reg);
     return t;
 }
 
@@ -223,6 +224,8 @@ static bool lower_extreme(struct lower *l, const struct ir_insn *insn, bool maxi
     unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), t = take_xmm(l), u = take_xmm(l);
     emit_trapping(l, op, t, a, b);
     emit_trapping(l, op, u, b, a);
+    leave_xmm(l, a);
+    leave_xmm(l, b);
     unsigned reg = result_xmm(l);
     emit_v(l, maximum ? V_PAND : V_POR, reg, t, u);
     /* the rest is a's and b's, combined */
