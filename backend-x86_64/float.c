@@ -195,7 +195,12 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
         cold->jumps[0] = emit_jcc(&l->e, CC_P);
     } else {
-        unsigned u = take_xmm(l);
+        unsigned u = xmm_is_left(l) ? take_xmm(l) : c;
+        if (u == c) { /* then a, b, c and t are the temporaries */
+            take_fixed(l, XMM + c);
+            emit_v_rm(&l->e, V_STOREUPS, c, VEX_NONE, CPU_FIELD(args[2]));
+            cold->args[2] = NONE;
+        }
         emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
         emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
         cold->jumps[0] = emit_jcc(&l->e, CC_NE);
@@ -206,6 +211,8 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     if (may_be_tiny(insn))
         check_tiny(l, insn, cold, t);
     close_cold(l, cold);
+    leave_xmm(l, b);
+    leave_xmm(l, c);
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[addend].bytes);
