@@ -247,7 +247,8 @@ void emit_cold(struct lower *l, const struct cold *cold)
         if (cold->jumps[i] && !l->e.full)
             emit_patch(cold->jumps[i], l->e.at);
     for (unsigned i = 0; i < ir_ops[cold->insn->op].args; i++) {
-        pass(l, i, (unsigned)cold->args[i]);
+        if (cold->args[i] != NONE)
+            pass(l, i, (unsigned)cold->args[i]);
         if (i < 2 && cold->negate[i])
             negate(l, i, cold->insn->esz);
     }

@@ -33,14 +33,20 @@ static void finish_scalar(struct lower *l, const struct ir_insn *insn, unsigned 
 }
 
 /* Two singles are computed with zeros above, which need the operands' bytes to be zero there. */
-static unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned index)
+static unsigned operand_value(struct lower *l, const struct ir_insn *insn, unsigned v)
 {
-    unsigned v = insn->arg[index], reg = use_xmm(l, v);
+    unsigned reg = use_xmm(l, v);
     if (insn->lanes != 2 || insn->esz != 2 || l->w[v].bytes <= 8)
         return reg;
     unsigned t = take_xmm(l);
     emit_v_unary(l, V_MOVQ, t, reg);
+    leave_xmm(l, reg);
     return t;
+}
+
+static unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned index)
+{
+    return operand_value(l, insn, insn->arg[index]);
 }
 
 static bool is_shape(const struct ir_insn *insn) { return is_host_shape(insn) || (insn->esz == 2 && insn->lanes == 2); }
@@ -171,22 +177,12 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     unsigned add = insn->arg[0], mul = insn->arg[1];
     bool minus = l->w[add].folded, negative = l->w[mul].folded;
     unsigned addend = minus ? insn_at(l, add)->arg[0] : add, factor = negative ? insn_at(l, mul)->arg[0] : mul;
-    unsigned a = use_xmm(l, addend), b = use_xmm(l, factor), c = use_xmm(l, insn->arg[2]), t = take_xmm(l);
-    if (insn->lanes == 2 && insn->esz == 2) {
-        if (l->w[addend].bytes > 8 || l->w[factor].bytes > 8 || l->w[insn->arg[2]].bytes > 8) {
-            unsigned u = take_xmm(l);
-            emit_v_unary(l, V_MOVQ, u, b);
-            unsigned v = take_xmm(l);
-            emit_v_unary(l, V_MOVQ, v, c);
-            emit_v_unary(l, V_MOVQ, t, a);
-            b = u;
-            c = v;
-        } else {
-            move_xmm(l, t, a);
-        }
-    } else {
+    unsigned b = operand_value(l, insn, factor), c = operand_value(l, insn, insn->arg[2]);
+    unsigned a = use_xmm(l, addend), t = take_xmm(l);
+    if (insn->lanes == 2 && insn->esz == 2 && l->w[addend].bytes > 8)
+        emit_v_unary(l, V_MOVQ, t, a);
+    else
         move_xmm(l, t, a);
-    }
     note_fault_site(l);
     emit_v_rr(&l->e, op_of(insn, fma_rows[minus][negative]), t, b, c);
     struct cold *cold = open_cold(l, insn, a, b, c, t);
@@ -194,7 +190,12 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
         cold->jumps[0] = emit_jcc(&l->e, CC_P);
     } else {
-        unsigned u = take_xmm(l);
+        unsigned u = xmm_is_left(l) ? take_xmm(l) : c;
+        if (u == c) { /* then a, b, c and t are the temporaries */
+            take_fixed(l, XMM + c);
+            emit_v_rm(&l->e, V_STOREUPS, c, VEX_NONE, CPU_FIELD(args[2]));
+            cold->args[2] = NONE;
+        }
         emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
         emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
         cold->jumps[0] = emit_jcc(&l->e, CC_NE);
@@ -205,6 +206,8 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     if (may_be_tiny(insn))
         check_tiny(l, insn, cold, t);
     close_cold(l, cold);
+    leave_xmm(l, b);
+    leave_xmm(l, c);
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[addend].bytes);
@@ -223,6 +226,8 @@ static bool lower_extreme(struct lower *l, const struct ir_insn *insn, bool maxi
     unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), t = take_xmm(l), u = take_xmm(l);
     emit_trapping(l, op, t, a, b);
     emit_trapping(l, op, u, b, a);
+    leave_xmm(l, a);
+    leave_xmm(l, b);
     unsigned reg = result_xmm(l);
     emit_v(l, maximum ? V_PAND : V_POR, reg, t, u);
     /* the rest is a's and b's, combined */

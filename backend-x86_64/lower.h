@@ -51,7 +51,7 @@ struct cold {
     uint8_t *back;     /* where to go on */
     const struct ir_insn *insn;
     uint64_t pc;
-    int16_t args[3];   /* host registers that hold the operands */
+    int16_t args[3];   /* host registers that hold the operands, or NONE: it is in cpu->args */
     bool negate[2];    /* operands whose sign the operation was to change */
     int16_t result;    /* host register for the result, or NONE */
     bool packs;        /* the result is flags, to be turned into the host's format */
@@ -164,6 +164,7 @@ static inline unsigned bytes_of(const struct ir_insn *insn) { return (unsigned)i
 /* Temporaries, busy until the operation ends. */
 unsigned take_temp(struct lower *l);
 unsigned take_xmm(struct lower *l); /* number of the XMM register; below 16 */
+bool xmm_is_left(const struct lower *l);       /* whether take_xmm() will find one */
 void leave_xmm(struct lower *l, unsigned reg); /* the operation has read it: it may be another's */
 void take_fixed(struct lower *l, unsigned reg);
 

@@ -311,6 +311,7 @@ static bool lower_vmul(struct lower *l, const struct ir_insn *insn)
     shift_lanes(l, 1, LEFT, odd, odd, 8);
     emit_v(l, V_PMULLW, t, ra, rb);
     emit_v_mem(l, V_PAND, t, t, constant_mem(JIT_EVEN_BYTES));
+    leave_xmm(l, ra);
     unsigned reg = result_xmm(l);
     emit_v(l, V_POR, reg, odd, t);
     finish_vector(l, reg, bytes);
@@ -445,26 +446,25 @@ static bool lower_compare(struct lower *l, const struct ir_insn *insn)
     bool is_unsigned = insn->op == IR_vcmhi || insn->op == IR_vcmhs, strict = insn->op == IR_vcmhi;
     if (is_unsigned && !emit_v_has((enum x86_vop)largest[insn->esz], host.level, 0))
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), ones = NO_REG;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
     bool inverted = true;
     if (insn->op == IR_vcmge) { /* a >= b is not b > a */
         emit_v(l, (enum x86_vop)greater[insn->esz], t, b, a);
     } else if (insn->op == IR_vcmtst) {
         emit_v(l, V_PAND, t, a, b);
-        ones = take_xmm(l);
-        clear_xmm(l, ones);
-        emit_v(l, (enum x86_vop)equal[insn->esz], t, t, ones);
     } else { /* the larger one is a, or for a > b: not, it is b */
         emit_v(l, (enum x86_vop)largest[insn->esz], t, a, b);
         emit_v(l, (enum x86_vop)equal[insn->esz], t, t, strict ? b : a);
         inverted = strict;
     }
-    unsigned reg = result_xmm(l);
+    unsigned reg = result_xmm(l); /* a and b are read: it may be theirs */
+    if (insn->op == IR_vcmtst) {
+        clear_xmm(l, reg);
+        emit_v(l, (enum x86_vop)equal[insn->esz], t, t, reg);
+    }
     if (inverted) {
-        if (ones == NO_REG)
-            ones = take_xmm(l);
-        all_ones(l, ones);
-        emit_v(l, V_PXOR, reg, t, ones);
+        all_ones(l, reg);
+        emit_v(l, V_PXOR, reg, reg, t);
     } else {
         move_xmm(l, reg, t);
     }
@@ -480,11 +480,14 @@ static bool lower_select(struct lower *l, const struct ir_insn *insn)
         unsigned t = take_xmm(l);
         move_xmm(l, t, mask);
         emit_v_imm(l, V_PTERNLOG, t, yes, no, 0xca);
+        leave_xmm(l, mask);
         reg = result_xmm(l);
         move_xmm(l, reg, t);
     } else {
         unsigned t = take_xmm(l);
         emit_v(l, V_PANDN, t, mask, no);
+        if (no != mask && no != yes)
+            leave_xmm(l, no);
         reg = result_xmm(l);
         emit_v(l, V_PAND, reg, mask, yes);
         emit_v(l, V_POR, reg, reg, t);

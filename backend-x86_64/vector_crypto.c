@@ -10,6 +10,7 @@ static bool lower_aes(struct lower *l, const struct ir_insn *insn)
     emit_v(l, V_PXOR, t, a, b);
     clear_xmm(l, none);
     emit_v(l, insn->op == IR_aese ? V_AESENCLAST : V_AESDECLAST, t, t, none);
+    leave_xmm(l, none);
     move_xmm(l, result_xmm(l), t);
     return true;
 }
@@ -41,10 +42,13 @@ static bool lower_sha256_rounds(struct lower *l, const struct ir_insn *insn)
     if (!host.sha)
         return false;
     bool second = insn->op == IR_sha256h2;
-    unsigned abcd = use_xmm(l, insn->arg[second]), efgh = use_xmm(l, insn->arg[!second]), words = use_xmm(l, insn->arg[2]);
-    unsigned abef = take_xmm(l), cdgh = take_xmm(l), kept = take_xmm(l);
+    unsigned abcd = use_xmm(l, insn->arg[second]), efgh = use_xmm(l, insn->arg[!second]);
+    unsigned abef = take_xmm(l), cdgh = take_xmm(l);
     emit_v_imm(l, V_SHUFPS, abef, efgh, abcd, 0x11);
     emit_v_imm(l, V_SHUFPS, cdgh, efgh, abcd, 0xbb);
+    leave_xmm(l, abcd);
+    leave_xmm(l, efgh);
+    unsigned words = use_xmm(l, insn->arg[2]), kept = take_xmm(l);
     move_xmm(l, kept, 0);
     move_xmm(l, 0, words);
     emit_sha(&l->e, SHA256RNDS2, cdgh, abef); /* now a, b, e, f; the others are the old ones */
@@ -52,6 +56,7 @@ static bool lower_sha256_rounds(struct lower *l, const struct ir_insn *insn)
     emit_bytes(&l->e, 1, 0x0e);
     emit_sha(&l->e, SHA256RNDS2, abef, cdgh);
     move_xmm(l, 0, kept);
+    leave_xmm(l, kept);
     emit_v_imm(l, V_SHUFPS, result_xmm(l), abef, cdgh, second ? 0x11 : 0xbb);
     return true;
 }
@@ -60,18 +65,27 @@ static bool lower_sha256_schedule(struct lower *l, const struct ir_insn *insn)
 {
     if (!host.sha)
         return false;
-    unsigned d = use_xmm(l, insn->arg[0]), n = use_xmm(l, insn->arg[1]), t = take_xmm(l), last = take_xmm(l);
+    unsigned n = use_xmm(l, insn->arg[1]), t = take_xmm(l), last;
     if (insn->op == IR_sha256su0) {
+        unsigned d = use_xmm(l, insn->arg[0]);
         move_xmm(l, t, d);
+        last = take_xmm(l);
         move_xmm(l, last, n);
         emit_sha(&l->e, SHA256MSG1, t, last);
     } else {
         unsigned m = use_xmm(l, insn->arg[2]);
         emit_v_imm(l, V_PALIGNR, t, m, n, 4);
+        if (n != m)
+            leave_xmm(l, n);
+        unsigned d = use_xmm(l, insn->arg[0]);
         emit_v(l, V_PADDD, t, t, d);
+        if (d != m)
+            leave_xmm(l, d);
+        last = take_xmm(l);
         move_xmm(l, last, m);
         emit_sha(&l->e, SHA256MSG2, t, last);
     }
+    leave_xmm(l, last);
     move_xmm(l, result_xmm(l), t);
     return true;
 }

@@ -245,13 +245,26 @@ static int coverage(void)
 /* How the back end runs each row, where it said so: LOWERED has lines `ROW how`. */
 static char *lowered[A64_OP_COUNT];
 
+static const char lowered_text[] =
+    "\nThe column before it says how compiled code executes the row, as found by compiling words of it on a host of level\n"
+    "v3, and in parentheses where v4 differs; interpreter and `--engine=ir` do all of them.\n\n"
+    "| executed | by |\n|---|---|\n"
+    "| inline | host code only; an invalid floating-point operation and a tagged pointer are left to functions, as are "
+    "numbers while FPCR asks for what the host does not do |\n"
+    "| inline, rarely function | host code, and behind it the call of a function for rare operands |\n"
+    "| function | the call of a function |\n"
+    "| inline or function | some words so, some so: another size, or more operands outside of host registers |\n"
+    "| run loop | compiled code is left: system calls, breakpoints, changes of code |\n"
+    "| interpreter | never compiled |\n"
+    "| undefined, not yet | SIGILL |\n";
+
 static void read_lowered(const char *path)
 {
-    char name[32], how[32];
+    char name[32], how[64];
     FILE *f = fopen(path, "r");
     if (!f)
         die("%s: %s", path, strerror(errno));
-    while (fscanf(f, "%31s %31s", name, how) == 2) {
+    while (fscanf(f, "%31s %63[^\n]", name, how) == 2) {
         int op = find_row(name);
         if (op < 0)
             die("%s: there is no row %s", path, name);
@@ -303,9 +316,11 @@ static int document(const char *lowered_path)
     }
     printf("# The instruction set\n\nMade by `make docs` from `frontend-arm64/a64.isa`. %u encodings are executed; %u are always undefined for\n"
            "a program, as they are the operating system's or belong to a feature that xemu does not have; %u are still to be\n"
-           "done. The last column counts the vectors whose expected values come from elsewhere than xemu.\n\n"
-           "| row | fixed bits | feature | executed | vectors |\n|---|---|---|---|---|\n",
+           "done. The last column counts the vectors whose expected values come from elsewhere than xemu.\n",
            done, undefined, todo);
+    if (lowered_path)
+        fputs(lowered_text, stdout);
+    printf("\n| row | fixed bits | feature | executed | vectors |\n|---|---|---|---|---|\n");
     for (unsigned op = 1; op < A64_OP_COUNT; op++) {
         printf("| %s | `", rows[op].name);
         print_pattern(op);

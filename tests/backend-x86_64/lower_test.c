@@ -136,3 +136,25 @@ Test(lower, narrowing_of_vectors_in_memory_needs_no_function)
         cr_expect_not(calls_functions(&buffer, start), "level %u", level);
     }
 }
+
+Test(lower, vectors_in_memory_leave_registers_enough)
+{
+    static const uint32_t instructions[] = {
+        0x6e6a1f49, /* BSL V9.16B, V26.16B, V10.16B */
+        0x4e3a9edc, /* MUL V28.16B, V22.16B, V26.16B */
+        0x4eba3edc, /* CMGE V28.4S, V22.4S, V26.4S */
+        0x4eba8edc, /* CMTST V28.4S, V22.4S, V26.4S */
+        0x0e2cd74f, /* FADD V15.2S, V26.2S, V12.2S */
+        0x0e3af6dc, /* FMAX V28.2S, V22.2S, V26.2S */
+    };
+    uint32_t *words = map_page();
+    for (unsigned level = 3; level <= backend_best_level(); level++)
+        for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++) {
+            struct code_buffer buffer = begin(level);
+            words[0] = instructions[i];
+            lift(words, 1);
+            const uint8_t *start = backend_compile(&buffer, &block);
+            cr_assert_not_null(start);
+            cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
+        }
+}

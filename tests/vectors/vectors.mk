@@ -14,12 +14,19 @@ $(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0x10020000,--defsym=code=0x10010800 -o $@ $<
 guest-programs: $(MACHINE)
 
-# LOWERED: a file with lines `ROW how`, if the back end has said how it runs each row.
+# How compiled code executes each row, by the back end itself.
+$B/tools/lowered: tools/lowered.c $(UNITLIB)
+	@mkdir -p $(@D)
+	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -fPIE -pie -MMD -MP -o $@ \
+	    $(filter %.c %.o,$^) $(LDFLAGS) -lcapstone -lelf -l:libjansson.a -ldl -lm
+$B/lowered.txt: $B/tools/lowered
+	$(call QUIET,GEN)$< >$@
+
 docs: build/docs/isa.md
 .PHONY: build/docs/isa.md
-build/docs/isa.md: $B/tools/vectors
+build/docs/isa.md: $B/tools/vectors $B/lowered.txt
 	@mkdir -p $(@D)
-	$(call QUIET,DOC)$< document tests/vectors/*.vec $(if $(LOWERED),-- $(LOWERED)) >$@
+	$(call QUIET,DOC)$< document tests/vectors/*.vec -- $B/lowered.txt >$@
 
 .PHONY: vectors streams
 vectors: $B/tools/vectors $(MACHINE) ## make vectors for new rows of a64.isa, and complete lines without "=>"
