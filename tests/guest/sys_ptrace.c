@@ -334,17 +334,23 @@ static void attaching(void)
     CHECK_ERRNO(trace(PTRACE_ATTACH, 0x3ffffff, 0, NULL), ESRCH);
 }
 
-/* A sleeper that is looked at sleeps on. */
+/* A sleeper that is looked at sleeps on; it ends when it was looked at, however late that is. */
 static void sleep_goes_on(void)
 {
+    char byte;
+    int go[2];
+    pipe(go);
     pid_t pid = fork();
     if (pid == 0)
-        _exit(usleep(400000) == 0 ? 61 : 62);
+        _exit(usleep(400000) == 0 && read(go[0], &byte, 1) == 1 ? 61 : 62);
     usleep(100000);
     CHECK(trace(PTRACE_ATTACH, pid, 0, NULL), 0);
     ends_with(pid, SIGSTOP << 8 | 0x7f);
     trace(PTRACE_DETACH, pid, 0, NULL);
+    write(go[1], "x", 1);
     ends_with(pid, 61 << 8);
+    close(go[0]);
+    close(go[1]);
 }
 
 /* Also a SIGTRAP that comes before anything else. */

@@ -424,23 +424,30 @@ static int asking(void)
     return check_failures != 0;
 }
 
-static struct seccomp_notif next_request(int listener, long number)
+/* Answers the next request, which must be for this call. One whose caller was interrupted in between is gone
+ * (ENOENT), and the caller asks anew: seccomp_unotify(2) wants every listener to be ready for that. */
+static struct seccomp_notif answer_next(int listener, long number, long value, int error, unsigned flags)
 {
     struct pollfd poller = {listener, POLLIN};
-    struct seccomp_notif request = {0};
-    CHECK(poll(&poller, 1, 10000), 1);
-    CHECK(poller.revents, POLLIN);
-    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request), 0);
-    CHECK(request.data.nr, number);
-    CHECK(request.data.arch, ARCH);
-    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id), 0);
+    struct seccomp_notif request;
+    int result = -1;
+    errno = ENOENT;
+    for (int attempt = 0; attempt < 10 && result && errno == ENOENT; attempt++) {
+        CHECK(poll(&poller, 1, 60000), 1);
+        CHECK(poller.revents, POLLIN);
+        request = (struct seccomp_notif){0};
+        result = ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request);
+        if (result)
+            continue;
+        CHECK(request.data.nr, number);
+        CHECK(request.data.arch, ARCH);
+        int gone = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id);
+        struct seccomp_notif_resp response = {.id = request.id, .val = value, .error = error, .flags = flags};
+        result = ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+        CHECK(gone && !result, 0);
+    }
+    CHECK(result, 0);
     return request;
-}
-
-static void answer(int listener, const struct seccomp_notif *request, long value, int error, unsigned flags)
-{
-    struct seccomp_notif_resp response = {.id = request->id, .val = value, .error = error, .flags = flags};
-    CHECK(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response), 0);
 }
 
 static void another_process_answers(void *argv0)
@@ -454,22 +461,17 @@ static void another_process_answers(void *argv0)
     if (pid == 0)
         asks(argv0);
     int listener = receive_descriptor();
-    struct seccomp_notif request = next_request(listener, SYS_getppid);
+    struct seccomp_notif request = answer_next(listener, SYS_getppid, 4711, 0, 0);
     CHECK(request.pid, pid);
     for (int i = 0; i < 6; i++)
         CHECK(request.data.args[i], i + 1);
-    answer(listener, &request, 4711, 0, 0);
-    request = next_request(listener, SYS_getsid);
+    request = answer_next(listener, SYS_getsid, 0, -EXDEV, 0);
     CHECK(request.data.args[0], 17);
-    answer(listener, &request, 0, -EXDEV, 0);
-    request = next_request(listener, SYS_getsid);
-    answer(listener, &request, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-    request = next_request(listener, SYS_getppid);
+    answer_next(listener, SYS_getsid, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    request = answer_next(listener, SYS_getppid, 4712, 0, 0);
     CHECK(request.pid != pid, 1);
     CHECK(request.data.args[0], 9);
-    answer(listener, &request, 4712, 0, 0);
-    request = next_request(listener, SYS_getppid); /* of the next program */
-    answer(listener, &request, 4713, 0, 0);
+    request = answer_next(listener, SYS_getppid, 4713, 0, 0); /* of the next program */
     CHECK_ERRNO(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &request.id), ENOENT);
     close(listener);
     CHECK(waitpid(pid, &status, 0), pid);

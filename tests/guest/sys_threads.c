@@ -210,15 +210,19 @@ static void first_thread_leaves(void *arg)
     pthread_create(&thread, NULL, exits_later, NULL);
     pthread_exit(NULL);
 }
+static volatile int first_is_here = 1;
 static void *leaves(void *arg)
 {
-    usleep(300000); /* the other one goes first */
+    while (first_is_here) /* the other one goes first */
+        usleep(1000);
+    usleep(100000);
     syscall(SYS_exit, 4);
 }
 static void status_is_the_last_threads(void *arg)
 {
     pthread_t thread;
     pthread_create(&thread, NULL, leaves, NULL);
+    syscall(SYS_set_tid_address, &first_is_here); /* cleared when it ends */
     syscall(SYS_exit, 17);
 }
 static void *exits_now(void *arg) { exit(31); }
