@@ -43,25 +43,6 @@ _Noreturn void fault_raise(struct cpu *cpu, int signo, int code, uint64_t addr)
     longjmp(*cpu->recover, 1);
 }
 
-/* Calls copy(dst, src, bytes) with a recovery point of its own. */
-static int guarded_copy(void *dst, const void *src, size_t bytes)
-{
-    struct cpu *cpu = this_cpu;
-    jmp_buf *outer = cpu->recover;
-    jmp_buf here;
-
-    if (_setjmp(here)) {
-        cpu->recover = outer;
-        return -EFAULT;
-    }
-    cpu->recover = &here;
-    __asm__ volatile("" ::: "memory");
-    /* rep movsb: not seen by sanitizers, whose shadow knows nothing of guest memory. */
-    __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(bytes)::"memory");
-    cpu->recover = outer;
-    return 0;
-}
-
 int guest_try(void (*function)(void *), void *arg)
 {
     struct cpu *cpu = this_cpu;
@@ -76,6 +57,24 @@ int guest_try(void (*function)(void *), void *arg)
     function(arg);
     cpu->recover = outer;
     return 0;
+}
+
+struct copy {
+    void *dst;
+    const void *src;
+    size_t bytes;
+};
+
+/* rep movsb: not seen by sanitizers, whose shadow knows nothing of guest memory. */
+static void copy(void *arg)
+{
+    struct copy *c = arg;
+    __asm__ volatile("rep movsb" : "+D"(c->dst), "+S"(c->src), "+c"(c->bytes)::"memory");
+}
+
+static int guarded_copy(void *dst, const void *src, size_t bytes)
+{
+    return guest_try(copy, &(struct copy){dst, src, bytes});
 }
 
 int guest_copy_in(void *dst, uint64_t src, size_t bytes)

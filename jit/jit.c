@@ -3,6 +3,7 @@
 #include "passes.h"
 #include "store.h"
 
+#include <xemu/fault.h>
 #include <xemu/insn.h>
 #include <xemu/interp.h>
 #include <xemu/log.h>
@@ -308,16 +309,10 @@ static enum exit_reason run_blocks(struct cpu *cpu)
     return EXIT_SIGNAL;
 }
 
-/* Makes the block at pc, unless it cannot be read. */
-static void make_for_children(struct cpu *cpu, uint64_t pc)
+/* Makes the block at cpu->pc. */
+static void make_for_children(void *arg)
 {
-    jmp_buf here;
-    if (_setjmp(here)) {
-        atomic_store_explicit(&cpu->jit->lifting, NO_PC, memory_order_relaxed);
-        return;
-    }
-    cpu->recover = &here;
-    cpu->pc = pc;
+    struct cpu *cpu = arg;
     struct jit_block *block = store_ready() ? store_load(cpu) : NULL;
     if (!block && !(block = compile(cpu)))
         return;
@@ -327,14 +322,12 @@ static void make_for_children(struct cpu *cpu, uint64_t pc)
 
 static void serve_children(struct cpu *cpu)
 {
-    jmp_buf *recover = cpu->recover;
-    uint64_t own_pc = cpu->pc, pc;
+    uint64_t own_pc = cpu->pc;
     unsigned wanted = 0;
     report_enter(cpu, PART_COMPILE);
-    for (; children_want(&pc); wanted++)
-        if (pc && !cache_find(pc))
-            make_for_children(cpu, pc);
-    cpu->recover = recover;
+    for (; children_want(&cpu->pc); wanted++)
+        if (cpu->pc && !cache_find(cpu->pc) && guest_try(make_for_children, cpu)) /* it cannot be read */
+            atomic_store_explicit(&cpu->jit->lifting, NO_PC, memory_order_relaxed);
     cpu->pc = own_pc;
     report_enter(cpu, PART_DISPATCH);
     if (!wanted || logs_blocks())
