@@ -19,14 +19,14 @@ static void emit_on_field(struct emit *e, unsigned opcode, unsigned digit, struc
 static void emit_push_field(struct emit *e, struct x86_mem field) { emit_on_field(e, 0xff, 6, field); }
 static void emit_pop_field(struct emit *e, struct x86_mem field) { emit_on_field(e, 0x8f, 0, field); }
 
-/* So that the displacement that follows `opcode` bytes of opcode can be written in one piece, also by another thread
- * while this code runs. */
+/* So that the four bytes that follow `opcode` bytes of opcode can be written in one piece, also by another thread while
+ * this code runs: they lie within eight aligned ones. */
 static void align_displacement(struct emit *e, unsigned opcode)
 {
     static const uint32_t nops[4] = {0, 0x90, 0x9066, 0x001f0f};
-    unsigned count = -(unsigned)((uintptr_t)e->at + opcode) & 3;
-    if (count)
-        emit_bytes(e, count, nops[count]);
+    unsigned place = ((uintptr_t)e->at + opcode) & 7;
+    if (place > 4)
+        emit_bytes(e, 8 - place, nops[8 - place]);
 }
 
 /* opcode with a displacement; returns its place. */
@@ -35,6 +35,15 @@ static uint8_t *emit_relative(struct emit *e, unsigned bytes, unsigned opcode)
     emit_bytes(e, bytes, opcode);
     emit_bytes(e, 4, 0);
     return e->at - 4;
+}
+
+/* Within eight aligned bytes, so that other threads see the old number or the new one. */
+static void write_number(uint8_t *at, uint32_t number)
+{
+    struct {
+        uint8_t bytes[4];
+    } *place = (void *)at;
+    __asm__ volatile("movl %1, %0" : "=m"(*place) : "r"(number) : "memory");
 }
 
 static void patch_here(struct lower *l, uint8_t *displacement)
@@ -64,21 +73,32 @@ void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason)
 
 /* --- links -------------------------------------------------------------------------------------------- */
 
+static struct code_link *new_link(struct lower *l)
+{
+    static struct code_link none;
+    struct code_buffer *buffer = l->buffer;
+    if (buffer->link_count == buffer->link_capacity) {
+        l->failed = true;
+        return &none;
+    }
+    struct code_link *link = &buffer->links[buffer->link_count++];
+    *link = (struct code_link){0};
+    return link;
+}
+
 /* The exit by a link whose jump, conditional jump or call is emitted next: opcode, in bytes. */
 static struct side_exit *emit_link(struct lower *l, uint64_t target, unsigned bytes, unsigned opcode)
 {
-    struct code_buffer *buffer = l->buffer;
-    if (l->exit_count == MAX_EXITS || buffer->link_count == buffer->link_capacity) {
+    if (l->exit_count == MAX_EXITS) {
         l->failed = true;
         return &l->exits[0];
     }
+    struct code_link *link = new_link(l);
     struct side_exit *out = &l->exits[l->exit_count++];
-    *out = (struct side_exit){.link = buffer->link_count++};
+    *out = (struct side_exit){.link = (unsigned)(link - l->buffer->links)};
     align_displacement(&l->e, bytes);
-    buffer->links[out->link] = (struct code_link){
-        .displacement = emit_relative(&l->e, bytes, opcode),
-        .target = target,
-    };
+    link->displacement = emit_relative(&l->e, bytes, opcode);
+    link->target = target;
     return out;
 }
 
@@ -88,28 +108,32 @@ static uint8_t *emit_poll(struct lower *l)
     return emit_jcc(&l->e, CC_NE);
 }
 
+static bool is_short(uint64_t pc) { return pc == (uint64_t)(int32_t)pc; }
+
 /* Where a call comes back to. */
 static void emit_return_point(struct lower *l, uint64_t pc)
 {
-    if (pc == (uint64_t)(int32_t)pc) {
-        emit_ri(&l->e, X86_CMP, 64, TARGET, (int32_t)pc);
+    struct code_link *point = new_link(l);
+    point->target = pc;
+    if (is_short(pc)) {
+        align_displacement(&l->e, 2);
+        point->displacement = emit_relative(&l->e, 2, 0x3d48); /* cmp rax, pc */
+        if (!l->e.full)
+            write_number(point->displacement, (uint32_t)pc);
         note_fixed(l);
     } else if (l->literal_count < MAX_EXITS) {
         l->literals[l->literal_count++] =
-            (struct literal){emit_relative(&l->e, 3, 0x053b48), pc}; /* cmp rax, [rip + displacement] */
+            (struct literal){emit_relative(&l->e, 3, 0x053b48), point}; /* cmp rax, [rip + displacement] */
     } else {
         l->failed = true;
     }
     jcc_to_stub(l, CC_NE, l->buffer->return_miss);
-    emit_link(l, pc, 1, 0xe9);
 }
 
-void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind)
+void lower_branch(struct lower *l, uint64_t target)
 {
     uint8_t *poll = target <= l->pc ? emit_poll(l) : NULL;
-    emit_link(l, target, 1, kind == BRANCH_CALL ? 0xe8 : 0xe9)->poll = poll;
-    if (kind == BRANCH_CALL)
-        emit_return_point(l, l->pc + 4);
+    emit_link(l, target, 1, 0xe9)->poll = poll;
 }
 
 void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put)
@@ -125,7 +149,7 @@ void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const str
     uint8_t *over = emit_jcc(&l->e, cc ^ 1);
     if (put)
         emit_late_put(l, put);
-    lower_branch(l, target, BRANCH_PLAIN);
+    lower_branch(l, target);
     patch_here(l, over);
 }
 
@@ -151,19 +175,24 @@ void emit_exits(struct lower *l)
         note_reloc(l, RELOC_LINK);
         jmp_to_stub(l, l->buffer->exit_link);
     }
+    if (l->literal_count)
+        emit_bytes(&l->e, -(uintptr_t)l->e.at & 7, 0);
     for (unsigned i = 0; i < l->literal_count && !l->e.full; i++) {
+        struct code_link *point = l->literals[i].point;
         patch_here(l, l->literals[i].displacement);
-        emit_bytes(&l->e, 8, l->literals[i].value);
+        point->displacement = l->e.at;
+        emit_bytes(&l->e, 8, point->target);
         note_reloc(l, RELOC_GUEST);
     }
 }
 
-/* Aligned, so that other threads see the old target or the new one. */
 void backend_link(const struct code_link *link, const uint8_t *code)
 {
-    int32_t distance = (int32_t)(code - (link->displacement + 4));
-    __atomic_store_n((int32_t *)link->displacement, distance, __ATOMIC_RELEASE);
+    write_number(link->displacement, (uint32_t)(code - (link->displacement + 4)));
 }
+
+/* No instruction has an odd address. */
+void backend_close_return(const struct code_link *point) { write_number(point->displacement, UINT32_MAX); }
 
 /* --- indirect branches -------------------------------------------------------------------------------- */
 
@@ -200,20 +229,42 @@ void lower_jump(struct lower *l, const struct ir_insn *insn)
         return;
     }
     emit_look_up(&l->e, away);
-    if (insn->imm != BRANCH_CALL) {
-        emit_go_to_found(&l->e, FOUND_JMP);
-        patch_here(l, away[0]);
-        patch_here(l, away[1]);
-        jmp_to_stub(l, l->buffer->not_found);
-        return;
-    }
-    emit_go_to_found(&l->e, FOUND_CALL);
-    const uint8_t *back = l->e.at;
-    emit_return_point(l, l->pc + 4);
+    emit_go_to_found(&l->e, FOUND_JMP);
     patch_here(l, away[0]);
     patch_here(l, away[1]);
-    call_stub(l, l->buffer->not_found);
-    emit_jmp_to(&l->e, back);
+    jmp_to_stub(l, l->buffer->not_found);
+}
+
+static void call_found(struct lower *l, unsigned pc)
+{
+    struct call_miss *miss = &l->call_misses[l->call_miss_count++];
+    if (pc != TARGET)
+        emit_rr(&l->e, X86_MOV, 64, TARGET, pc);
+    emit_look_up(&l->e, miss->jumps);
+    emit_go_to_found(&l->e, FOUND_CALL);
+    miss->back = l->e.at;
+}
+
+void lower_call(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->op == IR_call_to) {
+        call_found(l, use(l, insn->arg[0]));
+    } else {
+        uint64_t target = (uint64_t)insn->imm;
+        uint8_t *poll = target <= l->pc ? emit_poll(l) : NULL;
+        emit_link(l, target, 1, 0xe8)->poll = poll;
+    }
+    emit_return_point(l, l->pc + 4);
+}
+
+void emit_call_misses(struct lower *l)
+{
+    for (unsigned i = 0; i < l->call_miss_count; i++) {
+        patch_here(l, l->call_misses[i].jumps[0]);
+        patch_here(l, l->call_misses[i].jumps[1]);
+        call_stub(l, l->buffer->not_found);
+        emit_jmp_to(&l->e, l->call_misses[i].back);
+    }
 }
 
 /* --- stops -------------------------------------------------------------------------------------------- */

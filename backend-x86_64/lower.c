@@ -3,8 +3,6 @@
 
 #include <xemu/log.h>
 
-#include <string.h>
-
 /* --- before: what is needed, until when, and what its users compute instead ---------------------------- */
 
 static bool is_truth(enum ir_op op)
@@ -109,6 +107,27 @@ static void find_lifetimes(struct lower *l)
     }
 }
 
+/* Whether guest register r is read by the instruction of operation v, before v. */
+static bool is_read_before(const struct lower *l, unsigned v, unsigned r)
+{
+    for (; insn_at(l, v)->op != IR_mark; v--)
+        if (insn_at(l, v)->op == IR_get_x && insn_at(l, v)->imm == r)
+            return true;
+    return false;
+}
+
+/* A load of the same instruction as v, of which LDP and its kin have many. If it faults, the registers loaded before may
+ * have changed (Arm ARM D1.3.5, UNKNOWN), but not the base register. */
+static bool is_load_beside(const struct lower *l, unsigned between, unsigned v, const struct ir_insn *put)
+{
+    if (insn_at(l, between)->op != IR_load && insn_at(l, between)->op != IR_load_vec)
+        return false;
+    for (unsigned i = v; i < between; i++)
+        if (insn_at(l, i)->op == IR_mark)
+            return false;
+    return put->op == IR_put_vreg || !is_read_before(l, between, (unsigned)put->imm);
+}
+
 /* Results that may be computed in the register that they are put into. */
 static void find_targets(struct lower *l)
 {
@@ -124,7 +143,7 @@ static void find_targets(struct lower *l)
             const struct ir_insn *other = insn_at(l, between);
             bool same = other->imm == insn->imm && (vector ? other->op == IR_put_vreg || other->op == IR_get_vreg
                                                            : other->op == IR_put_x || other->op == IR_get_x);
-            clear = !ir_may_leave(other) && !same;
+            clear = !same && (!ir_may_leave(other) || is_load_beside(l, between, v, insn));
         }
         if (clear)
             l->w[v].target = (int16_t)insn->imm;
@@ -168,11 +187,16 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         begin_instruction(l);
         break;
     case IR_branch:
-        lower_branch(l, (uint64_t)insn->imm, (enum branch_kind)insn->esz);
+        lower_branch(l, (uint64_t)insn->imm);
         break;
     case IR_branch_if:
         lower_condition(l, insn);
         l->may_have_left = true;
+        break;
+    case IR_call:
+    case IR_call_to:
+        lower_call(l, insn);
+        forget_values(l);
         break;
     case IR_jump:
         lower_jump(l, insn);
@@ -231,16 +255,11 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     buffer->reloc_count = 0;
     buffer->portable = buffer->reloc_capacity && !l->careful && !backend_exact_underflow;
     buffer->fixed = false;
-    l->fp_checked = false;
-    l->may_have_left = true;
+    l->call_miss_count = 0;
     if (buffer->profile)
         buffer->profile->count = 0;
-    l->flags_of = MAX_VALUES;
-    l->put_flags = l->late_put = NONE;
     l->late_put_count = 0;
-    memset(l->slot_value, 0xff, sizeof l->slot_value);
-    memset(l->in_reg, 0xff, sizeof l->in_reg);
-    memset(l->at_home, 0xff, sizeof l->at_home);
+    forget_values(l);
     l->now = 0;
     l->busy = 0;
     l->pc = block->pc;
@@ -256,6 +275,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
         emit_cold(l, &l->colds[i]);
     emit_fp_exits(l);
     emit_late_puts(l);
+    emit_call_misses(l);
     emit_exits(l);
     emit_kept(l);
     return !l->e.full && !l->failed;

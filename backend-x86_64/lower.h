@@ -69,6 +69,12 @@ struct side_exit {
     unsigned link; /* number in code_buffer.links */
 };
 
+/* An indirect call whose target is not in the table. */
+struct call_miss {
+    uint8_t *jumps[2]; /* displacements that lead here */
+    const uint8_t *back;
+};
+
 /* A side of a conditional branch, behind the block's code: writes the flags, which are a constant or EFLAGS, and goes
  * on. */
 struct late_put {
@@ -77,10 +83,10 @@ struct late_put {
     const struct ir_insn *put;
 };
 
-/* A guest address beside the code, for a comparison. */
+/* A guest address beside the code, for the comparison at a return point. */
 struct literal {
     uint8_t *displacement; /* relative to the instruction pointer */
-    uint64_t value;
+    struct code_link *point;
 };
 
 /* An operation that functions will read when the code runs, to be copied behind it. */
@@ -114,14 +120,15 @@ struct lower {
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
     bool fp_checked;           /* this block has found FPCR to be as SSE does it */
     bool careful;              /* an instruction of the block traps often: its numbers are left to functions */
-    bool may_have_left;        /* a conditional branch stands between this instruction and the one before */
+    bool may_have_left;        /* a conditional branch or a call stands between this instruction and the one before */
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
     struct fp_exit fp_exits[8];
     unsigned fp_exit_count;
     struct side_exit exits[MAX_EXITS];
     struct literal literals[MAX_EXITS];
     struct kept kept[MAX_KEPT];
-    unsigned exit_count, literal_count, kept_count;
+    struct call_miss call_misses[MAX_EXITS];
+    unsigned exit_count, literal_count, kept_count, call_miss_count;
     bool failed;
 };
 
@@ -192,6 +199,7 @@ void set_home(struct lower *l, unsigned v, unsigned r);
 void leave_home(struct lower *l, unsigned r, enum ir_type type);
 void leave_flags(struct lower *l); /* cpu->flags is about to change */
 void end_operation(struct lower *l);
+void forget_values(struct lower *l); /* the guest's registers, and where the flags are, have changed */
 void note_fault_site(struct lower *l);
 
 /* --- what moves with the code (reloc.c) --- */
@@ -263,10 +271,12 @@ void emit_load_state(struct emit *e);
 void emit_save_state(struct emit *e);
 
 /* control.c */
-void lower_branch(struct lower *l, uint64_t target, enum branch_kind kind);
+void lower_branch(struct lower *l, uint64_t target);
+void lower_call(struct lower *l, const struct ir_insn *insn);
 /* EFLAGS are set; cc is taken, and finds done what put does, or null. */
 void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put);
 void emit_late_puts(struct lower *l);
+void emit_call_misses(struct lower *l);
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
 void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason); /* to the run loop, before the instruction at pc */

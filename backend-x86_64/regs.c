@@ -1,6 +1,8 @@
 /* Registers on the way through a block: which value is where, who gives way. */
 #include "lower.h"
 
+#include <string.h>
+
 /* A place in memory for the value: a free one, or one whose value is not needed any more. */
 static void take_slot(struct lower *l, unsigned v)
 {
@@ -250,6 +252,17 @@ void end_operation(struct lower *l)
     for (unsigned i = 0; i < host.xmm_temps; i++)
         end_in(l, XMM + host.xmm_temp[i]);
     l->busy = 0;
+}
+
+void forget_values(struct lower *l)
+{
+    memset(l->slot_value, 0xff, sizeof l->slot_value);
+    memset(l->in_reg, 0xff, sizeof l->in_reg);
+    memset(l->at_home, 0xff, sizeof l->at_home);
+    l->put_flags = l->late_put = NONE;
+    l->flags_of = MAX_VALUES;
+    l->fp_checked = false;
+    l->may_have_left = true;
 }
 
 void note_fault_site(struct lower *l)

@@ -121,12 +121,15 @@ static void end(struct cx *cx, struct ir_insn insn)
     cx->ended = true;
 }
 
+/* Code goes on behind a call, and behind a branch forward: it is left where the branch is taken. */
 VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
 {
-    end(cx, (struct ir_insn){.op = IR_branch, .esz = kind, .imm = (int64_t)target});
+    if (kind == BRANCH_CALL)
+        append(cx, (struct ir_insn){.op = IR_call, .imm = (int64_t)target});
+    else
+        end(cx, (struct ir_insn){.op = IR_branch, .imm = (int64_t)target});
 }
 
-/* Code goes on behind a branch forward: it is left where the branch is taken. */
 VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 {
     append(cx, (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target});
@@ -136,7 +139,10 @@ VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 
 VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
 {
-    end(cx, (struct ir_insn){.op = IR_jump, .arg = {target.id}, .imm = kind});
+    if (kind == BRANCH_CALL)
+        append(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
+    else
+        end(cx, (struct ir_insn){.op = IR_jump, .arg = {target.id}, .imm = kind});
 }
 
 VOCABULARY void stop(struct cx *cx, enum exit_reason reason, unsigned imm)

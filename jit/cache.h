@@ -165,6 +165,7 @@ static inline const void *cache_executable(const uint8_t *code) { return code + 
 
 /* --- links.c; with the lock held --- */
 
+struct code_link *links_of(const struct jit_block *block);
 void link_to(struct code_link *link, struct jit_block *block);
 bool link_is_open(const struct code_link *link); /* leads to its stub; also without the lock */
 void link_reset(struct code_link *link);        /* back to its stub */

@@ -46,6 +46,15 @@ static void tables_remove(uint64_t pc)
     }
 }
 
+/* Calls that come back go on elsewhere. */
+static void close_returns(const struct jit_block *block)
+{
+    const struct code_link *links = links_of(block);
+    for (unsigned i = 0; i < block->link_count; i++)
+        if (!links[i].stub)
+            backend_close_return(&links[i]);
+}
+
 void block_retire(struct jit_block *block)
 {
     hash_remove(block);
@@ -53,6 +62,7 @@ void block_retire(struct jit_block *block)
     atomic_store(&block->retired, true); /* ORDER retired: thread_remember() */
     tables_remove(block->pc);
     links_reset_incoming(block);
+    close_returns(block);
 }
 
 static void retire_listed(struct jit_block *block, uint64_t start, uint64_t end)

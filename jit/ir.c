@@ -61,6 +61,8 @@ const struct ir_op_info ir_ops[IR_OP_COUNT] = {
     INFO(mark, IR_NONE, 0, 0, 0, 0, IR_IMM)
     INFO(branch, IR_NONE, 0, 0, 0, 0, IR_IMM | IR_END)
     INFO(branch_if, IR_NONE, 1, I, 0, 0, IR_IMM)
+    INFO(call, IR_NONE, 0, 0, 0, 0, IR_IMM)
+    INFO(call_to, IR_NONE, 1, I, 0, 0, 0)
     INFO(jump, IR_NONE, 1, I, 0, 0, IR_IMM | IR_END)
     INFO(stop, IR_NONE, 0, 0, 0, 0, IR_IMM | IR_END)
 };
@@ -86,8 +88,6 @@ static void print_insn(FILE *out, unsigned index, const struct ir_insn *insn)
         fprintf(out, "%s%%%u", before, insn->arg[i]);
     if (info->flags & IR_IMM)
         fprintf(out, "%s#0x%" PRIx64, before, (uint64_t)insn->imm);
-    if (insn->op == IR_branch && insn->esz)
-        fprintf(out, ", call");
     fputc('\n', out);
 }
 
@@ -182,13 +182,6 @@ static const char *parse_operands(struct text *t, struct ir_insn *insn)
             return "immediate expected, as #0x10";
         insn->imm = (int64_t)value;
     }
-    if (insn->op == IR_branch && accept(t, ',')) {
-        skip_blanks(t);
-        if (strncmp(t->at, "call", 4))
-            return "`call` expected";
-        t->at += 4;
-        insn->esz = BRANCH_CALL;
-    }
     return NULL;
 }
 
@@ -239,7 +232,7 @@ int ir_parse(struct ir_block *block, const char *text, char *error, size_t size)
 
 /* --- verifier ----------------------------------------------------------------------------------------- */
 
-static const char *verify_insn(const struct ir_block *block, unsigned index)
+static const char *verify_insn(const struct ir_block *block, unsigned index, unsigned behind_call)
 {
     const struct ir_insn *insn = &block->insns[index];
     if (insn->op >= IR_OP_COUNT)
@@ -248,6 +241,8 @@ static const char *verify_insn(const struct ir_block *block, unsigned index)
     for (unsigned i = 0; i < info->args; i++) {
         if (insn->arg[i] >= index)
             return "operand is not defined before";
+        if (insn->arg[i] < behind_call && block->insns[insn->arg[i]].op != IR_const)
+            return "operand does not outlive the call";
         if (ir_ops[block->insns[insn->arg[i]].op].result != info->arg[i])
             return "operand has the wrong type";
     }
@@ -267,12 +262,15 @@ const char *ir_verify(const struct ir_block *block, unsigned *where)
     *where = 0;
     if (!block->count)
         return "a block is not empty";
+    unsigned behind_call = 0;
     for (unsigned i = 0; i < block->count; i++) {
-        const char *wrong = verify_insn(block, i);
+        const char *wrong = verify_insn(block, i, behind_call);
         if (wrong) {
             *where = i;
             return wrong;
         }
+        if (ir_is_call((enum ir_op)block->insns[i].op))
+            behind_call = i + 1;
     }
     return NULL;
 }

@@ -104,6 +104,7 @@ enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block)
             cpu->pc = (uint64_t)insn->imm;
             break;
         case IR_branch:
+        case IR_call: /* the return is somebody else's */
             cpu->pc = (uint64_t)insn->imm;
             return EXIT_BRANCH;
         case IR_branch_if:
@@ -112,6 +113,7 @@ enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block)
             cpu->pc = (uint64_t)insn->imm;
             return EXIT_BRANCH;
         case IR_jump:
+        case IR_call_to:
             cpu->pc = first->i;
             return EXIT_BRANCH;
         case IR_stop:

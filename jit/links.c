@@ -1,6 +1,11 @@
 /* Links: the jumps, conditional jumps and calls by which blocks lead to each other without a look-up. */
 #include "cache.h"
 
+struct code_link *links_of(const struct jit_block *block)
+{
+    return cache.links + cache_arena(block->code)->first_link + block->first_link;
+}
+
 bool link_is_open(const struct code_link *link) { return !__atomic_load_n(&link->to, __ATOMIC_RELAXED); }
 
 void link_to(struct code_link *link, struct jit_block *block)
@@ -32,7 +37,7 @@ void link_reset(struct code_link *link)
 static void link_each(struct code_link *links, unsigned count)
 {
     for (struct code_link *link = links; link < links + count; link++) {
-        struct jit_block *target = link->to ? NULL : cache_find(link->target);
+        struct jit_block *target = link->to || !link->stub ? NULL : cache_find(link->target);
         if (target)
             link_to(link, target);
     }
@@ -40,7 +45,7 @@ static void link_each(struct code_link *links, unsigned count)
 
 void links_of_new(const struct jit_block *block)
 {
-    link_each(cache.links + cache.arenas[cache.current].first_link + block->first_link, block->link_count);
+    link_each(links_of(block), block->link_count);
 }
 
 void links_of_all(void)

@@ -36,8 +36,9 @@ struct ahead {
 static enum effect effect_of(const struct ir_block *one)
 {
     const struct ir_insn *last = one->insns + one->count - 1;
-    bool leaves = false;
+    bool leaves = false, calls = false;
     for (unsigned i = 0; i < one->count; i++) {
+        calls |= ir_is_call((enum ir_op)one->insns[i].op);
         leaves |= i + 1 < one->count && ir_may_leave(&one->insns[i]);
         if (one->insns[i].op == IR_get_nzcv || one->insns[i].op == IR_get_sysreg)
             return READS;
@@ -46,7 +47,7 @@ static enum effect effect_of(const struct ir_block *one)
     }
     bool goes_on = last->op == IR_branch && (one->count == 1 || last[-1].op != IR_branch_if) &&
                    (uint64_t)last->imm == one->pc + 4;
-    return !goes_on ? BRANCHES : leaves ? MAY_LEAVE : NEITHER;
+    return !goes_on || calls ? BRANCHES : leaves ? MAY_LEAVE : NEITHER;
 }
 
 /* System registers are many instructions in one; and a branch to the next instruction looks like none. */
@@ -86,10 +87,12 @@ static bool add_place(struct ahead *ahead, uint64_t pc)
 /* Where the lifted instruction goes. False: nobody knows, or too many places. */
 static bool add_targets(struct ahead *ahead, const struct ir_block *one)
 {
-    const struct ir_insn *last = one->insns + one->count - 1;
-    if (last->op != IR_branch)
+    const struct ir_insn *last = one->insns + one->count - 1, *before = one->count > 1 ? last - 1 : NULL;
+    if (last->op != IR_branch || (before && before->op == IR_call_to))
         return false;
-    if (one->count > 1 && last[-1].op == IR_branch_if && !add_place(ahead, (uint64_t)last[-1].imm))
+    if (before && before->op == IR_call)
+        return add_place(ahead, (uint64_t)before->imm);
+    if (before && before->op == IR_branch_if && !add_place(ahead, (uint64_t)before->imm))
         return false;
     return add_place(ahead, (uint64_t)last->imm);
 }
@@ -174,6 +177,8 @@ void pass_flags(struct ir_block *block)
         struct ir_insn *insn = &block->insns[i];
         if (insn->op == IR_branch)
             need.needed = !is_dead_at(block, (uint64_t)insn->imm, (uint64_t)insn->imm == end);
+        else if (insn->op == IR_call)
+            need = (struct need){.needed = !is_dead_at(block, (uint64_t)insn->imm, false)};
         else if (insn->op == IR_branch_if)
             branch_if(block, insn, &need);
         else if (insn->op == IR_put_nzcv)

@@ -17,6 +17,7 @@ struct fold {
     struct ir_block *block;
     uint16_t same_as[IR_MAX_INSNS];
     uint16_t uses[IR_MAX_INSNS]; /* before the pass */
+    bool put[IR_MAX_INSNS];      /* a guest register holds the value: using it costs nothing */
 };
 
 static struct ir_insn *at(struct fold *fold, unsigned v) { return &fold->block->insns[v]; }
@@ -85,13 +86,14 @@ static bool fold_address(struct fold *fold, struct ir_insn *insn)
     return true;
 }
 
-/* The sum of a value and two constants needs one addition; the new constant takes the place of the old one if nobody
+/* The sum of a value and two constants needs one addition, unless a guest register holds the inner sum; the new constant takes the place of the old one if nobody
  * else needs that. */
 static void fold_sum(struct fold *fold, unsigned v)
 {
     struct ir_insn *insn = at(fold, v), *inner = at(fold, insn->arg[0]);
     if (insn->w != 64 || !is_number(fold, insn->arg[1]) || inner->op != IR_add || inner->w != 64 ||
-        !is_number(fold, inner->arg[1]) || insn->arg[1] != v - 1 || fold->uses[v - 1] != 1)
+        !is_number(fold, inner->arg[1]) || insn->arg[1] != v - 1 || fold->uses[v - 1] != 1 ||
+        fold->put[insn->arg[0]])
         return;
     at(fold, v - 1)->imm = (int64_t)((uint64_t)at(fold, v - 1)->imm + (uint64_t)at(fold, inner->arg[1])->imm);
     insn->arg[0] = inner->arg[0];
@@ -124,6 +126,7 @@ static void simplify_move(struct fold *fold, struct ir_insn *insn)
 static void count_uses(struct fold *fold)
 {
     memset(fold->uses, 0, fold->block->count * sizeof *fold->uses);
+    memset(fold->put, 0, fold->block->count * sizeof *fold->put);
     for (unsigned v = 0; v < fold->block->count; v++)
         for (unsigned i = 0; i < ir_ops[at(fold, v)->op].args; i++)
             fold->uses[at(fold, v)->arg[i]]++;
@@ -139,9 +142,11 @@ void pass_fold(struct ir_block *block)
         fold.same_as[v] = (uint16_t)v;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
             insn->arg[i] = fold.same_as[insn->arg[i]];
-            if (reads_low_half(insn, i) && at(&fold, insn->arg[i])->op == IR_zext32)
+            if (reads_low_half(insn, i) && at(&fold, insn->arg[i])->op == IR_zext32 && !fold.put[insn->arg[i]])
                 insn->arg[i] = at(&fold, insn->arg[i])->arg[0];
         }
+        if (insn->op == IR_put_x)
+            fold.put[insn->arg[0]] = true;
         if (fold_constants(&fold, insn) || fold_address(&fold, insn))
             continue;
         simplify_move(&fold, insn);

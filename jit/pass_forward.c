@@ -1,4 +1,4 @@
-/* Guest registers that the block has read or written already are not read again.
+/* Guest registers that the block has read or written already are not read again, up to the next call.
  *
  *   %1 = get_x #0x3          %1 = get_x #0x3
  *   put_x %0, #0x3      =>   put_x %0, #0x3
@@ -59,6 +59,8 @@ void pass_forward(struct ir_block *block)
         same_as[i] = (uint16_t)i;
         for (unsigned a = 0; a < ir_ops[insn->op].args; a++)
             insn->arg[a] = same_as[insn->arg[a]];
+        if (ir_is_call((enum ir_op)insn->op))
+            memset(&now, 0xff, sizeof now);
         uint16_t *place = place_of(&now, insn);
         if (!place)
             continue;

@@ -34,7 +34,7 @@ struct store_entry {
 
 struct stored_link {
     int64_t target; /* from the block's pc */
-    uint32_t displacement, stub; /* offsets in the code */
+    uint32_t displacement, stub; /* offsets in the code; no stub, a return point: 0 */
 };
 
 struct stored_site {

@@ -49,7 +49,7 @@ static void add_links(struct code_buffer *out, uint8_t *code, const struct store
         const struct stored_link *link = &stored_links(stored)[i];
         out->links[out->link_count++] = (struct code_link){
             .displacement = code + link->displacement,
-            .stub = code + link->stub,
+            .stub = link->stub ? code + link->stub : NULL,
             .target = pc + (uint64_t)link->target,
         };
     }

@@ -56,10 +56,11 @@ static uint32_t number_of_stub(const uint8_t *at)
 /* Links lead to their stubs again; stubs and links have numbers instead of addresses. */
 static void abstract(const struct arena *arena, const struct jit_block *block, uint8_t *code)
 {
-    const struct code_link *links = cache.links + arena->first_link + block->first_link;
+    const struct code_link *links = links_of(block);
     for (unsigned i = 0; i < block->link_count; i++)
-        write_four(code + (links[i].displacement - block->code),
-                   (uint32_t)(links[i].stub - (links[i].displacement + 4)));
+        if (links[i].stub)
+            write_four(code + (links[i].displacement - block->code),
+                       (uint32_t)(links[i].stub - (links[i].displacement + 4)));
     for (unsigned i = 0; i < block->reloc_count; i++) {
         const struct code_reloc *reloc = &arena->relocs[block->first_reloc + i];
         uint8_t *at = code + reloc->offset;
@@ -80,9 +81,9 @@ static void write_block(const struct arena *arena, const struct jit_block *block
     memset(stored + 1, 0, stored->size - sizeof *stored);
     struct stored_link *links = (struct stored_link *)stored_links(stored);
     for (unsigned i = 0; i < block->link_count; i++) {
-        const struct code_link *link = &cache.links[arena->first_link + block->first_link + i];
+        const struct code_link *link = &links_of(block)[i];
         links[i] = (struct stored_link){(int64_t)(link->target - block->pc), (uint32_t)(link->displacement - block->code),
-                                        (uint32_t)(link->stub - block->code)};
+                                        link->stub ? (uint32_t)(link->stub - block->code) : 0};
     }
     struct stored_site *sites = (struct stored_site *)stored_sites(stored);
     for (unsigned i = 0; i < block->site_count; i++) {

@@ -15,7 +15,8 @@
 enum ir_type { IR_NONE, IR_INT, IR_VEC };
 
 /* Control operations; MARK starts the guest instruction at imm. A block ends with BRANCH, JUMP or STOP;
- * BRANCH_IF goes on with the next operation when its condition is 0. */
+ * BRANCH_IF goes on with the next operation when its condition is 0, CALL and CALL_TO when the guest's code is back at
+ * the next instruction: nothing but constants lives across them. */
 enum ir_op {
 #define ROW(kind, name) IR_##name,
 #include <xemu/ir_rows.h>
@@ -24,6 +25,8 @@ enum ir_op {
     IR_mark,      /* imm: pc */
     IR_branch,    /* imm: target */
     IR_branch_if, /* arg 0: truth value; imm: target */
+    IR_call,      /* imm: target */
+    IR_call_to,   /* arg 0: target */
     IR_jump,      /* arg 0: target; imm: enum branch_kind */
     IR_stop,      /* imm: enum exit_reason, immediate << 8; pc is the marked instruction, or the next for EXIT_CODE */
     IR_OP_COUNT
@@ -60,6 +63,8 @@ struct ir_op_info {
 };
 
 extern const struct ir_op_info ir_ops[IR_OP_COUNT];
+
+static inline bool ir_is_call(enum ir_op op) { return op == IR_call || op == IR_call_to; }
 
 /* Reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block. */
 static inline bool ir_is_register_access(enum ir_op op)
@@ -119,9 +124,8 @@ extern ir_function *const ir_functions[IR_const];
 /* The reference evaluator: runs a block on cpu, as engine_run() does. */
 enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block);
 
-/* Lifts up to max_insns instructions of one page from guest memory at pc, ending at the first branch that isn't
- * conditional and forward. The fetch may fault
- * (fault.h). */
+/* Lifts up to max_insns instructions of one page from guest memory at pc, ending at the first branch that is neither
+ * conditional and forward nor a call. The fetch may fault (fault.h). */
 void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns);
 
 #endif

@@ -53,8 +53,9 @@ void jit_fork_done(struct cpu *child);
  * code itself shall use has to be relative to the instruction pointer.
  *
  * RSP of compiled code is a stack of return points: a call of the guest's is a host call, a return is a host return
- * with the guest's target in RAX, and the return point compares it with the address that it stands for. The stack is
- * the thread's own and small. Where it overflows the fault handler starts it anew; where it is empty, or a return
+ * with the guest's target in RAX, and the return point compares it with the address that it stands for. Where it fits,
+ * the block goes on, so the return points of a block whose code has changed are closed. The stack is the thread's own
+ * and small. Where it overflows the fault handler starts it anew; where it is empty, or a return
  * point doesn't fit, the target is looked up. Nothing of it is the guest's, so all of it may be lost at any time. */
 
 /* A reason that jit/ handles itself: the instruction at cpu->pc has what compiled code lacks, an address that the host
@@ -78,10 +79,11 @@ uint64_t backend_host_key(void);
 /* What cpu->constants has to hold. */
 const union vec *backend_constants(void);
 
-/* A jump, conditional jump or call that leads to the block at `target`, or to its stub. */
+/* A jump, conditional jump or call that leads to the block at `target`, or to its stub. Or a return point: the guest's
+ * `target` that returns there are compared with, in four bytes where the number allows, else in eight. */
 struct code_link {
-    uint8_t *displacement; /* four bytes, aligned to their size */
-    uint8_t *stub;         /* leaves compiled code with the link's number */
+    uint8_t *displacement; /* four bytes, or the number; both within eight aligned bytes */
+    uint8_t *stub;         /* leaves compiled code with the link's number; null: this is a return point */
     uint64_t target;
     struct jit_block *to;  /* null: to the stub. The rest is for jit/. */
     struct code_link *next, **before;
@@ -161,6 +163,9 @@ uint64_t jit_direct_call(struct cpu *cpu);
 
 /* Points a displacement at code, or at its stub, while others run it. */
 void backend_link(const struct code_link *link, const uint8_t *code);
+
+/* From now on no return fits the return point: its target is looked up. */
+void backend_close_return(const struct code_link *point);
 
 /* NZCV in the host's format, as LAHF and SETO give it: N bit 15, Z 14, C 8, V 0; and back. */
 static inline uint32_t jit_pack_flags(uint32_t nzcv)

@@ -58,6 +58,40 @@ static void clean_much(void)
     munmap(fresh, size);
 }
 
+/* A function at CALLER calls its argument and gives back a number, which its callee changes meanwhile. */
+enum { CALLER = 2 * PAGE, CALLS = 2000 };
+static unsigned next_number;
+
+static void put_caller(unsigned number)
+{
+#ifdef __aarch64__
+    uint32_t words[] = {0xa9bf7bfd, 0xd63f0000, 0x52800000 | number << 5, 0xa8c17bfd, 0xd65f03c0};
+    memcpy(writable + CALLER, words, sizeof words); /* stp x29, x30, [sp, -16]!; blr x0; mov w0, #number; ldp; ret */
+#else
+    const uint8_t call[] = {0x50, 0xff, 0xd7, 0xb8}, back[] = {0x59, 0xc3}; /* push; call *%rdi; mov; pop; ret */
+    memcpy(writable + CALLER, call, sizeof call);
+    memcpy(writable + CALLER + sizeof call, &number, sizeof number);
+    memcpy(writable + CALLER + sizeof call + sizeof number, back, sizeof back);
+#endif
+    __builtin___clear_cache(executable + CALLER, executable + CALLER + 20);
+}
+
+static void change_caller(void) { put_caller(++next_number); }
+static void leave_caller(void) {}
+
+static void rewrite_callers(void)
+{
+    unsigned (*caller)(void (*)(void)) = (unsigned (*)(void (*)(void)))(executable + CALLER);
+    unsigned wrong = 0;
+    put_caller(0);
+    for (unsigned i = 0; i < CALLS; i++) {
+        wrong += caller(leave_caller) != next_number;
+        wrong += caller(i % 50 ? leave_caller : change_caller) != next_number;
+    }
+    CHECK(wrong, 0);
+    CHECK(next_number, CALLS / 50);
+}
+
 int main(void)
 {
     pthread_t threads[THREADS];
@@ -72,6 +106,7 @@ int main(void)
         pthread_join(threads[i], &wrong);
         CHECK((uintptr_t)wrong, 0);
     }
+    rewrite_callers();
     clean_much();
     return check_end();
 }

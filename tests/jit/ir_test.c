@@ -83,11 +83,10 @@ Test(ir, comments_and_empty_lines_are_skipped)
 {
     char error[100];
     cr_assert_eq(
-        ir_parse(&parsed, "; nothing\n\n  mark #0x1000 ; here\nbranch #0x2000, call\n", error, sizeof error),
+        ir_parse(&parsed, "; nothing\n\n  mark #0x1000 ; here\nbranch #0x2000\n", error, sizeof error),
         0);
     cr_assert_eq(parsed.count, 2);
     cr_assert_eq(parsed.pc, 0x1000);
-    cr_assert_eq(parsed.insns[1].esz, BRANCH_CALL);
 }
 
 Test(ir, the_parser_says_what_is_wrong_and_where)
@@ -107,7 +106,6 @@ Test(ir, the_parser_says_what_is_wrong_and_where)
         {"%0 = const #0x1\n%1 = add.64 %0 %0\n", 2, "operand expected, as %3"},
         {"%0 = const #0x1\n%1 = add.64 %0, #0x1\n", 2, "operand expected, as %3"},
         {"%0 = const 1\n", 1, "immediate expected, as #0x10"},
-        {"branch #0x1, jump\n", 1, "`call` expected"},
         {"branch #0x1 branch\n", 1, "end of line expected"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -144,6 +142,7 @@ Test(ir, the_verifier_says_what_is_wrong_and_where)
         {"%0 = get_vreg #0x0\n%1 = vnot.s0 %0\nbranch #0x0\n", 1, "shape is larger than 128 bits"},
         {"branch #0x0\nmark #0x0\n", 0, "a block ends with its first branch, jump or stop"},
         {"mark #0x0\n", 0, "a block ends with its first branch, jump or stop"},
+        {"%0 = get_x #0x0\ncall #0x4\nput_x %0, #0x1\nbranch #0x0\n", 2, "operand does not outlive the call"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char error[100] = "";

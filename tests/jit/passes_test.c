@@ -62,6 +62,13 @@ Test(pass_fold, sums_of_32_bits_wrap)
              "%0 = const #0xffffffff\n%1 = const #0x2\n%2 = const #0x1\nput_x %2, #0x3\nbranch #0x1000\n");
 }
 
+Test(pass_forward, a_call_may_change_every_register)
+{
+    const char *text = "%0 = get_x #0x1\nput_x %0, #0x2\ncall #0x2000\n%3 = get_x #0x1\n%4 = get_x #0x2\n"
+                       "%5 = add.64 %3, %4\nput_x %5, #0x0\nbranch #0x1000\n";
+    check_at(0, pass_forward, text, text);
+}
+
 Test(pass_fold, a_constant_added_twice_is_added_once)
 {
     check_at(0, pass_fold,
