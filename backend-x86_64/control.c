@@ -130,10 +130,16 @@ static void emit_return_point(struct lower *l, uint64_t pc)
     jcc_to_stub(l, CC_NE, l->buffer->return_miss);
 }
 
+/* Backwards: to the target while the thread may run, else into the stub. */
 void lower_branch(struct lower *l, uint64_t target)
 {
-    uint8_t *poll = target <= l->pc ? emit_poll(l) : NULL;
-    emit_link(l, target, 1, 0xe9)->poll = poll;
+    if (target > l->pc) {
+        emit_link(l, target, 1, 0xe9);
+        return;
+    }
+    emit_mi32(&l->e, X86_CMP, CPU_FIELD(stop), 0);
+    struct side_exit *out = emit_link(l, target, 2, 0x800f | CC_E << 8);
+    out->poll = emit_jmp(&l->e);
 }
 
 void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put)

@@ -17,6 +17,8 @@ static void emit_with(struct lower *l, enum x86_op op, unsigned w, unsigned reg,
 {
     if (is_small_const(l, v, w))
         emit_ri(&l->e, op, w, reg, (int32_t)const_of(l, v));
+    else if (is_read_from_memory(l, v))
+        emit_rm(&l->e, op, w, reg, memory_of(l, v));
     else
         emit_rr(&l->e, op, w, reg, use(l, v));
 }
@@ -24,6 +26,10 @@ static void emit_with(struct lower *l, enum x86_op op, unsigned w, unsigned reg,
 static void emit_test(struct lower *l, unsigned w, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
+    if (!l->w[v].folded && w == 32 && is_read_from_memory(l, v)) {
+        emit_mi32(&l->e, X86_CMP, memory_of(l, v), 0);
+        return;
+    }
     if (!l->w[v].folded) {
         unsigned reg = use(l, v);
         emit_rr(&l->e, X86_TEST, w, reg, reg);
@@ -266,7 +272,7 @@ static void lower_nzcv(struct lower *l, const struct ir_insn *insn)
     int twin = insn->op == IR_nzcv_add ? twin_of(l, l->now) : NONE;
     bool all = l->w[l->now].capture == CAPTURE_FLAGS;
     use(l, insn->arg[0]);
-    if (ir_ops[insn->op].args > 1 && !is_small_const(l, insn->arg[1], insn->w))
+    if (ir_ops[insn->op].args > 1 && !is_small_const(l, insn->arg[1], insn->w) && !is_read_from_memory(l, insn->arg[1]))
         use(l, insn->arg[1]);
     if (all)
         l->busy |= 1u << RAX;
@@ -313,7 +319,7 @@ static void lower_adc(struct lower *l, const struct ir_insn *insn)
 {
     bool flags = insn->op == IR_nzcv_adc;
     unsigned a = use(l, insn->arg[0]);
-    if (!is_small_const(l, insn->arg[1], insn->w))
+    if (!is_small_const(l, insn->arg[1], insn->w) && !is_read_from_memory(l, insn->arg[1]))
         use(l, insn->arg[1]);
     if (!l->w[insn->arg[2]].folded)
         use(l, insn->arg[2]);

@@ -1,24 +1,30 @@
 /* Integer operations. */
 #include "lower.h"
 
-/* The second operand of an arithmetic instruction: an immediate, or a register. */
+/* The second operand of an arithmetic instruction: an immediate, a register or memory. */
+enum { NO_REGISTER = HOST_REGS };
 struct operand {
-    bool is_imm;
+    bool is_imm, is_mem;
     int32_t imm;
-    unsigned reg;
+    unsigned reg; /* or NO_REGISTER */
+    struct x86_mem mem;
 };
 
 static struct operand operand_of(struct lower *l, unsigned v, unsigned w)
 {
     if (is_const(l, v) && (w == 32 || fits32(const_of(l, v))))
-        return (struct operand){true, (int32_t)const_of(l, v), 0};
-    return (struct operand){false, 0, use(l, v)};
+        return (struct operand){.is_imm = true, .imm = (int32_t)const_of(l, v), .reg = NO_REGISTER};
+    if (is_read_from_memory(l, v))
+        return (struct operand){.is_mem = true, .reg = NO_REGISTER, .mem = memory_of(l, v)};
+    return (struct operand){.reg = use(l, v)};
 }
 
 static void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct operand b)
 {
     if (b.is_imm)
         emit_ri(&l->e, op, w, reg, b.imm);
+    else if (b.is_mem)
+        emit_rm(&l->e, op, w, reg, b.mem);
     else
         emit_rr(&l->e, op, w, reg, b.reg);
 }
@@ -49,18 +55,20 @@ static bool wants_flags(const struct lower *l)
 static void lower_binary(struct lower *l, const struct ir_insn *insn, enum x86_op op, bool commutes)
 {
     unsigned a = insn->arg[0], b = insn->arg[1], w = insn->w;
-    if (commutes && is_const(l, a))
+    if (commutes && (is_const(l, a) || (is_read_from_memory(l, a) && register_of(l, b) != NONE)))
         swap(&a, &b);
     unsigned ra = use(l, a);
+    if (l->w[l->now].by_lea && !is_const(l, b))
+        use(l, b);
     struct operand rb = operand_of(l, b, w);
     unsigned reg = result_reg_from(l, a);
-    if (l->w[l->now].by_lea || (op == X86_ADD && reg != ra && !(!rb.is_imm && reg == rb.reg) && !wants_flags(l))) {
+    if (l->w[l->now].by_lea || (op == X86_ADD && !rb.is_mem && reg != ra && reg != rb.reg && !wants_flags(l))) {
         int32_t imm = op == X86_SUB ? -rb.imm : rb.imm;
         struct x86_mem sum = rb.is_imm ? x86_at(ra, imm) : (struct x86_mem){(uint8_t)ra, (uint8_t)rb.reg, 0, 0};
         emit_rm(&l->e, X86_LEA, w, reg, sum);
         return;
     }
-    if (reg != ra && !rb.is_imm && reg == rb.reg) {
+    if (reg != ra && reg == rb.reg) {
         if (commutes) {
             emit_rr(&l->e, op, w, reg, ra);
         } else {
@@ -79,7 +87,7 @@ static void lower_binary(struct lower *l, const struct ir_insn *insn, enum x86_o
 static void lower_multiply(struct lower *l, const struct ir_insn *insn)
 {
     unsigned a = insn->arg[0], b = insn->arg[1];
-    if (is_const(l, a))
+    if (is_const(l, a) || (is_read_from_memory(l, a) && register_of(l, b) != NONE))
         swap(&a, &b);
     unsigned ra = use(l, a);
     struct operand rb = operand_of(l, b, insn->w);
@@ -90,7 +98,7 @@ static void lower_multiply(struct lower *l, const struct ir_insn *insn)
         emit_rr(&l->e, X86_IMUL, insn->w, reg, ra);
     } else {
         move(l, reg, ra);
-        emit_rr(&l->e, X86_IMUL, insn->w, reg, rb.reg);
+        emit_op(l, X86_IMUL, insn->w, reg, rb);
     }
 }
 

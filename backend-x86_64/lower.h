@@ -180,6 +180,7 @@ unsigned use(struct lower *l, unsigned v);
 unsigned use_xmm(struct lower *l, unsigned v);
 int register_of(const struct lower *l, unsigned v); /* where it is in a register already, or NONE */
 struct x86_mem memory_of(const struct lower *l, unsigned v); /* where it isn't */
+bool is_read_from_memory(const struct lower *l, unsigned v); /* for good: its last user may do so itself */
 void load_into(struct lower *l, unsigned reg, unsigned v);
 void release_reg(struct lower *l, unsigned reg);
 void bind_value(struct lower *l, unsigned v, unsigned reg);

@@ -43,6 +43,11 @@ struct x86_mem memory_of(const struct lower *l, unsigned v)
     return is_vector(l, v) ? v_mem((unsigned)w->home) : x_mem((unsigned)w->home);
 }
 
+bool is_read_from_memory(const struct lower *l, unsigned v)
+{
+    return !is_immediate(l, v) && !l->w[v].packed && register_of(l, v) == NONE && l->w[v].last <= l->now;
+}
+
 static void store_reg(struct lower *l, unsigned reg, struct x86_mem mem)
 {
     if (is_xmm(reg))

@@ -139,27 +139,32 @@ static bool is_used(const struct ir_block *block, unsigned v)
 /* Who needs the flags, going backwards. */
 struct need {
     bool needed;              /* by what follows */
-    const struct ir_insn *by; /* nothing but the two sides of this branch, or null */
-    enum put_when sides;      /* of it */
+    const struct ir_insn *by; /* nothing but the two sides of this branch, or null; the other side is that it isn't */
+    bool behind;              /* taken, where something in the block may need them */
 };
 
-static void put(const struct ir_block *block, struct ir_insn *insn, struct need *need)
+static uint64_t pc_behind(const struct ir_insn *insn)
 {
-    const struct ir_insn *condition = need->by ? &block->insns[need->by->arg[0]] : NULL;
-    if (!need->needed)
-        *insn = (struct ir_insn){.op = IR_const};
-    else if (condition && condition->op == IR_cond &&
-             (condition->arg[0] == insn->arg[0] || block->insns[insn->arg[0]].op == IR_const))
-        insn->imm = need->sides;
-    *need = (struct need){0};
+    while (insn->op != IR_mark)
+        insn--;
+    return (uint64_t)insn->imm + 4;
 }
 
-static void branch_if(struct ir_block *block, const struct ir_insn *insn, struct need *need)
+static void put(struct ir_block *block, struct ir_insn *insn, struct need *need)
 {
-    bool taken = !is_dead_at(block, (uint64_t)insn->imm, false);
-    need->sides = (taken ? PUT_IF_TAKEN : PUT_NOW) | (need->needed ? PUT_IF_NOT_TAKEN : PUT_NOW);
-    need->needed |= taken;
-    need->by = insn;
+    const struct ir_insn *by = need->by;
+    if (by) {
+        const struct ir_insn *condition = &block->insns[by->arg[0]];
+        bool taken = !is_dead_at(block, (uint64_t)by->imm, false);
+        bool behind = need->behind && !is_dead_at(block, pc_behind(by), false);
+        need->needed = taken || behind;
+        if (condition->op == IR_cond &&
+            (condition->arg[0] == insn->arg[0] || block->insns[insn->arg[0]].op == IR_const))
+            insn->imm = (taken ? PUT_IF_TAKEN : PUT_NOW) | (behind ? PUT_IF_NOT_TAKEN : PUT_NOW);
+    }
+    if (!need->needed)
+        *insn = (struct ir_insn){.op = IR_const};
+    *need = (struct need){0};
 }
 
 void pass_flags(struct ir_block *block)
@@ -180,7 +185,7 @@ void pass_flags(struct ir_block *block)
         else if (insn->op == IR_call)
             need = (struct need){.needed = !is_dead_at(block, (uint64_t)insn->imm, false)};
         else if (insn->op == IR_branch_if)
-            branch_if(block, insn, &need);
+            need = (struct need){.needed = true, .by = insn, .behind = need.needed};
         else if (insn->op == IR_put_nzcv)
             put(block, insn, &need);
         else if (insn->op == IR_get_nzcv ? is_used(block, i)

@@ -72,10 +72,20 @@ Test(pass_forward, a_call_may_change_every_register)
 Test(pass_fold, a_constant_added_twice_is_added_once)
 {
     check_at(0, pass_fold,
-             "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\nput_x %2, #0x1\n%4 = const #0x8\n"
+             "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\n%3 = load %2, #0x3\n%4 = const #0x8\n"
              "%5 = add.64 %2, %4\nput_x %5, #0x2\nbranch #0x1000\n",
-             "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\nput_x %2, #0x1\n%4 = const #0x10\n"
+             "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\n%3 = load %2, #0x3\n%4 = const #0x10\n"
              "%5 = add.64 %0, %4\nput_x %5, #0x2\nbranch #0x1000\n");
+}
+
+Test(pass_fold, what_a_guest_register_holds_is_used_as_it_is)
+{
+    const char *sums = "%0 = get_x #0x1\n%1 = const #0x8\n%2 = add.64 %0, %1\nput_x %2, #0x1\n%4 = const #0x8\n"
+                       "%5 = add.64 %2, %4\nput_x %5, #0x2\nbranch #0x1000\n";
+    const char *halves = "%0 = get_x #0x1\n%1 = zext32.64 %0\nput_x %1, #0x2\n%3 = get_x #0x3\n%4 = add.32 %1, %3\n"
+                         "put_x %4, #0x1\nbranch #0x1000\n";
+    check_at(0, pass_fold, sums, sums);
+    check_at(0, pass_fold, halves, halves);
 }
 
 Test(pass_fold, a_constant_that_others_need_stays)
@@ -146,6 +156,30 @@ Test(pass_flags, flags_overwritten_in_the_block_are_written_where_an_access_betw
     const char *loads_first = "%4 = load %0, #0x3\n%5 = nzcv_sub.64 %1, %0\nput_nzcv %5, #0x0\n";
     cr_assert(drops_flags(overwrites, RET, RET));
     cr_assert_not(drops_flags(loads_first, RET, RET));
+}
+
+/* Behind the branch, in the block, comes a load that may leave it, and at &ahead[17] the code that the branch goes on with. */
+static bool drops_behind_branch(uint32_t taken, uint32_t second)
+{
+    char text[400], error[100];
+    ahead[16] = NOP, ahead[17] = second, ahead[18] = RET, ahead[20] = taken, ahead[21] = RET;
+    snprintf(text, sizeof text,
+             "mark #0x%lx\n%%1 = get_x #0x1\n%%2 = nzcv_logic.64 %%1\nput_nzcv %%2, #0x0\n%%4 = cond.64 %%2, #0x0\n"
+             "branch_if %%4, #0x%lx\nmark #0x%lx\n%%7 = load %%1, #0x3\nbranch #0x%lx\n",
+             (unsigned long)&ahead[16], (unsigned long)&ahead[20], (unsigned long)&ahead[17], (unsigned long)&ahead[18]);
+    cr_assert_eq(ir_parse(&block, text, error, sizeof error), 0, "%s", error);
+    block.read_start = block.pc, block.read_end = block.pc + 8;
+    pass_flags(&block);
+    return block.insns[3].op != IR_put_nzcv;
+}
+
+Test(pass_flags, behind_a_branch_only_the_guests_code_counts)
+{
+    cr_assert(drops_behind_branch(CMP_X0_0, CMP_X0_0));
+    cr_assert_not(drops_behind_branch(RET, CMP_X0_0));
+    cr_assert_eq(block.insns[3].imm, PUT_IF_TAKEN);
+    cr_assert_not(drops_behind_branch(CMP_X0_0, RET));
+    cr_assert_eq(block.insns[3].imm, PUT_IF_NOT_TAKEN);
 }
 
 enum { B_TO_NEXT = 0x14000001, B_BACK = 0x17ffffff, MRS_X0_FPCR = 0xd53b4400, MSR_NZCV_X0 = 0xd51b4200, MSR_FPCR_X0 = 0xd51b4400 };
