@@ -304,6 +304,13 @@ void emit_mulx(struct emit *e, unsigned high, unsigned low, unsigned rm)
     modrm(e, 3, high, rm);
 }
 
+void emit_mulx_mem(struct emit *e, unsigned high, unsigned low, struct x86_mem mem)
+{
+    vex_prefix(e, 2, 3, true, high, low, mem.index == NO_REG ? 0 : mem.index, mem.base);
+    byte(e, 0xf6);
+    modrm_mem(e, high, mem);
+}
+
 void emit_rorx(struct emit *e, unsigned w, unsigned dst, unsigned src, unsigned count)
 {
     vex_prefix(e, 3, 3, w == 64, dst, VEX_NONE, 0, src);

@@ -87,6 +87,7 @@ void emit_shift_by(struct emit *e, enum x86_shift shift, unsigned w, unsigned ds
 void emit_rorx(struct emit *e, unsigned w, unsigned dst, unsigned src, unsigned count);
 /* RDX * rm; leaves EFLAGS alone. */
 void emit_mulx(struct emit *e, unsigned high, unsigned low, unsigned rm);
+void emit_mulx_mem(struct emit *e, unsigned high, unsigned low, struct x86_mem mem);
 void emit_andn(struct emit *e, unsigned w, unsigned dst, unsigned not, unsigned src);
 void emit_imul_imm(struct emit *e, unsigned w, unsigned dst, unsigned src, int32_t imm);
 void emit_cqo(struct emit *e, unsigned w); /* CDQ, CQO */

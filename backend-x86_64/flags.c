@@ -15,18 +15,13 @@ static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
 /* op reg, value, for operations that write nothing but EFLAGS, or a temporary. */
 static void emit_with(struct lower *l, enum x86_op op, unsigned w, unsigned reg, unsigned v)
 {
-    if (is_small_const(l, v, w))
-        emit_ri(&l->e, op, w, reg, (int32_t)const_of(l, v));
-    else if (is_read_from_memory(l, v))
-        emit_rm(&l->e, op, w, reg, memory_of(l, v));
-    else
-        emit_rr(&l->e, op, w, reg, use(l, v));
+    emit_op(l, op, w, reg, operand_of(l, v, w));
 }
 
 static void emit_test(struct lower *l, unsigned w, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    if (!l->w[v].folded && w == 32 && is_read_from_memory(l, v)) {
+    if (!l->w[v].folded && w == 32 && is_in_memory_only(l, v)) {
         emit_mi32(&l->e, X86_CMP, memory_of(l, v), 0);
         return;
     }
@@ -255,29 +250,52 @@ static void keep_flags(struct lower *l, enum x86_cc carry)
     }
 }
 
-/* Sets EFLAGS by the sum itself where it is needed, too. */
-static void emit_sum(struct lower *l, const struct ir_insn *insn, unsigned twin)
+/* Constants are loaded, whatever they are. */
+static struct operand first_operand_of(struct lower *l, unsigned v)
 {
-    unsigned reg = take_temp(l);
-    load_into(l, reg, insn->arg[0]);
-    emit_with(l, X86_ADD, insn->w, reg, insn->arg[1]);
-    bind_value(l, twin, reg);
-    l->w[twin].done = true;
+    return is_immediate(l, v) ? (struct operand){.reg = use(l, v)} : operand_of(l, v, 64);
+}
+
+/* reg = a op b, in the register of the result of operation v, which the current one does, too; NONE: of nobody. */
+static void emit_result(struct lower *l, int v, enum x86_op op, unsigned w, struct operand a, struct operand b)
+{
+    bool into_b = v != NONE && b.reg != NO_REGISTER && l->w[v].target != NONE && pin_of((unsigned)l->w[v].target) == (int)b.reg;
+    if (into_b && op != X86_SUB) {
+        struct operand t = a;
+        a = b;
+        b = t;
+    }
+    unsigned reg = v == NONE ? take_temp(l) : result_reg_early(l, (unsigned)v, a.reg, b.reg);
+    if (reg != a.reg)
+        emit_op(l, X86_MOV, 64, reg, a);
+    emit_op(l, op, w, reg, b);
+    if (v != NONE)
+        l->w[v].done = true;
     l->flags_of = l->now;
     l->flags_at = l->e.flags_written;
 }
 
+/* Nothing between the flags' operation and v, which is computed with it, sees guest registers. */
+static bool is_right_behind(const struct lower *l, unsigned v)
+{
+    for (unsigned i = l->now + 1; i < v; i++)
+        if (insn_at(l, i)->op != IR_put_nzcv && insn_at(l, i)->op != IR_const)
+            return false;
+    return true;
+}
+
 static void lower_nzcv(struct lower *l, const struct ir_insn *insn)
 {
-    int twin = insn->op == IR_nzcv_add ? twin_of(l, l->now) : NONE;
+    int twin = insn->op == IR_nzcv_logic ? NONE : twin_of(l, l->now);
     bool all = l->w[l->now].capture == CAPTURE_FLAGS;
-    use(l, insn->arg[0]);
-    if (ir_ops[insn->op].args > 1 && !is_small_const(l, insn->arg[1], insn->w) && !is_read_from_memory(l, insn->arg[1]))
-        use(l, insn->arg[1]);
+    struct operand a = twin == NONE ? (struct operand){.reg = use(l, insn->arg[0])} : first_operand_of(l, insn->arg[0]);
+    struct operand b = {.reg = NO_REGISTER};
+    if (ir_ops[insn->op].args > 1)
+        b = operand_of(l, insn->arg[1], insn->w);
     if (all)
         l->busy |= 1u << RAX;
-    if (twin != NONE)
-        emit_sum(l, insn, (unsigned)twin);
+    if (twin != NONE && is_right_behind(l, (unsigned)twin))
+        emit_result(l, twin, insn->op == IR_nzcv_add ? X86_ADD : X86_SUB, insn->w, a, b);
     else
         emit_origin(l, l->now);
     keep_flags(l, insn->op == IR_nzcv_sub ? CC_AE : CC_B);
@@ -318,27 +336,16 @@ static int sum_behind(const struct lower *l, unsigned v)
 static void lower_adc(struct lower *l, const struct ir_insn *insn)
 {
     bool flags = insn->op == IR_nzcv_adc;
-    unsigned a = use(l, insn->arg[0]);
-    if (!is_small_const(l, insn->arg[1], insn->w) && !is_read_from_memory(l, insn->arg[1]))
-        use(l, insn->arg[1]);
+    int sum = flags ? sum_behind(l, l->now) : (int)l->now;
+    struct operand a = first_operand_of(l, insn->arg[0]), b = operand_of(l, insn->arg[1], insn->w);
     if (!l->w[insn->arg[2]].folded)
         use(l, insn->arg[2]);
     if (flags && l->w[l->now].capture == CAPTURE_FLAGS)
         l->busy |= 1u << RAX; /* the flags' */
-    unsigned reg = flags ? take_temp(l) : result_reg_apart(l);
-    emit_rr(&l->e, X86_MOV, 64, reg, a);
-    emit_carry(l, insn->arg[2]);
-    emit_with(l, X86_ADC, insn->w, reg, insn->arg[1]);
-    if (!flags)
-        return;
-    keep_flags(l, CC_B);
-    l->flags_of = l->now;
-    l->flags_at = l->e.flags_written;
-    int sum = sum_behind(l, l->now);
-    if (sum != NONE) {
-        bind_value(l, (unsigned)sum, reg);
-        l->w[sum].done = true;
-    }
+    emit_carry(l, insn->arg[2]); /* moves leave it alone */
+    emit_result(l, sum != NONE && is_right_behind(l, (unsigned)sum) ? sum : NONE, X86_ADC, insn->w, a, b);
+    if (flags)
+        keep_flags(l, CC_B);
 }
 
 bool is_late(const struct lower *l, unsigned v)
@@ -452,11 +459,11 @@ static bool is_neutral(const struct lower *l, unsigned v)
     case IR_put_nzcv:
         return is_late(l, v);
     default:
-        return l->w[v].folded || (!l->w[v].uses && ir_ops[insn->op].flags & IR_PURE);
+        return l->w[v].folded || (!l->w[v].uses && may_be_dropped(insn));
     }
 }
 
-/* The same, and sums, which LEA does then. */
+/* The same, and sums and products, which LEA and MULX do then. */
 static bool lets_pass(struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
@@ -464,8 +471,9 @@ static bool lets_pass(struct lower *l, unsigned v)
     bool difference = insn->op == IR_sub && is_small_const(l, b, insn->w) && (int32_t)const_of(l, b) != INT32_MIN;
     if (is_neutral(l, v))
         return true;
-    l->w[v].by_lea = insn->op == IR_add || difference;
-    return l->w[v].by_lea;
+    bool product = insn->op == IR_mul && insn->w == 64 && host.bmi2;
+    l->w[v].keeps_flags = insn->op == IR_add || difference || product;
+    return l->w[v].keeps_flags;
 }
 
 bool reads_condition(const struct lower *l, unsigned user, unsigned v)

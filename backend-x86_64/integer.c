@@ -1,34 +1,6 @@
 /* Integer operations. */
 #include "lower.h"
 
-/* The second operand of an arithmetic instruction: an immediate, a register or memory. */
-enum { NO_REGISTER = HOST_REGS };
-struct operand {
-    bool is_imm, is_mem;
-    int32_t imm;
-    unsigned reg; /* or NO_REGISTER */
-    struct x86_mem mem;
-};
-
-static struct operand operand_of(struct lower *l, unsigned v, unsigned w)
-{
-    if (is_const(l, v) && (w == 32 || fits32(const_of(l, v))))
-        return (struct operand){.is_imm = true, .imm = (int32_t)const_of(l, v), .reg = NO_REGISTER};
-    if (is_read_from_memory(l, v))
-        return (struct operand){.is_mem = true, .reg = NO_REGISTER, .mem = memory_of(l, v)};
-    return (struct operand){.reg = use(l, v)};
-}
-
-static void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct operand b)
-{
-    if (b.is_imm)
-        emit_ri(&l->e, op, w, reg, b.imm);
-    else if (b.is_mem)
-        emit_rm(&l->e, op, w, reg, b.mem);
-    else
-        emit_rr(&l->e, op, w, reg, b.reg);
-}
-
 /* Moves the low w bits; the high half of 32 becomes zero with the next operation of 32 bits. */
 static void move(struct lower *l, unsigned to, unsigned from)
 {
@@ -55,14 +27,14 @@ static bool wants_flags(const struct lower *l)
 static void lower_binary(struct lower *l, const struct ir_insn *insn, enum x86_op op, bool commutes)
 {
     unsigned a = insn->arg[0], b = insn->arg[1], w = insn->w;
-    if (commutes && (is_const(l, a) || (is_read_from_memory(l, a) && register_of(l, b) != NONE)))
+    if (commutes && (is_const(l, a) || (is_in_memory_only(l, a) && register_of(l, b) != NONE)))
         swap(&a, &b);
     unsigned ra = use(l, a);
-    if (l->w[l->now].by_lea && !is_const(l, b))
+    if (l->w[l->now].keeps_flags && !is_const(l, b))
         use(l, b);
     struct operand rb = operand_of(l, b, w);
     unsigned reg = result_reg_from(l, a);
-    if (l->w[l->now].by_lea || (op == X86_ADD && !rb.is_mem && reg != ra && reg != rb.reg && !wants_flags(l))) {
+    if (l->w[l->now].keeps_flags || (op == X86_ADD && !rb.is_mem && reg != ra && reg != rb.reg && !wants_flags(l))) {
         int32_t imm = op == X86_SUB ? -rb.imm : rb.imm;
         struct x86_mem sum = rb.is_imm ? x86_at(ra, imm) : (struct x86_mem){(uint8_t)ra, (uint8_t)rb.reg, 0, 0};
         emit_rm(&l->e, X86_LEA, w, reg, sum);
@@ -84,10 +56,48 @@ static void lower_binary(struct lower *l, const struct ir_insn *insn, enum x86_o
     note_flags(l);
 }
 
+/* The product's halves, with EFLAGS as they are. Either may be NO_REGISTER. */
+static void emit_product(struct lower *l, unsigned high, unsigned low, struct operand b)
+{
+    high = high == NO_REGISTER ? take_temp(l) : high;
+    low = low == NO_REGISTER ? high : low; /* the high half is written last */
+    if (b.is_mem)
+        emit_mulx_mem(&l->e, high, low, b.mem);
+    else
+        emit_mulx(&l->e, high, low, b.reg);
+}
+
+/* RDX = one factor; returns the other. */
+static struct operand take_factors(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = insn->arg[0], b = insn->arg[1];
+    if (register_of(l, b) == RDX || is_immediate(l, b))
+        swap(&a, &b);
+    struct operand other = is_immediate(l, b) ? (struct operand){.reg = use(l, b)} : operand_of(l, b, 64);
+    int from = register_of(l, a);
+    if (from != NONE)
+        l->busy |= 1ull << from;
+    if (l->in_reg[RDX] != NONE && l->in_reg[RDX] == (int)a && l->w[a].last <= l->now) {
+        l->busy |= 1ull << RDX;
+    } else {
+        take_fixed(l, RDX); /* which still holds a, if it did */
+        if (from == NONE)
+            load_into(l, RDX, a);
+        else if (from != RDX)
+            emit_rr(&l->e, X86_MOV, 64, RDX, (unsigned)from);
+    }
+    return other;
+}
+
 static void lower_multiply(struct lower *l, const struct ir_insn *insn)
 {
     unsigned a = insn->arg[0], b = insn->arg[1];
-    if (is_const(l, a) || (is_read_from_memory(l, a) && register_of(l, b) != NONE))
+    if (l->w[l->now].keeps_flags) {
+        struct operand factor = take_factors(l, insn);
+        emit_product(l, NO_REGISTER, result_reg(l), factor);
+        return;
+    }
+    if (is_const(l, a) || (is_in_memory_only(l, a) && register_of(l, b) != NONE))
         swap(&a, &b);
     unsigned ra = use(l, a);
     struct operand rb = operand_of(l, b, insn->w);
@@ -277,13 +287,8 @@ static unsigned take_rax_rdx(struct lower *l, unsigned other)
 /* With MULX, which leaves EFLAGS alone. */
 static void lower_umulh(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]);
-    if (b == RDX)
-        swap(&a, &b);
-    take_fixed(l, RDX);
-    move(l, RDX, a); /* RDX still holds a, if it did */
-    unsigned reg = result_reg(l);
-    emit_mulx(&l->e, reg, reg, b);
+    struct operand factor = take_factors(l, insn);
+    emit_product(l, result_reg(l), NO_REGISTER, factor);
 }
 
 static void lower_mulh(struct lower *l, const struct ir_insn *insn, enum x86_unary op)

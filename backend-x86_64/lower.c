@@ -45,7 +45,7 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
     return insn->op == IR_add && memory && index == 0 && is_address_part(l, insn);
 }
 
-static bool may_be_dropped(const struct ir_insn *insn)
+bool may_be_dropped(const struct ir_insn *insn)
 {
     return ir_ops[insn->op].flags & IR_PURE || (ir_is_register_access(insn->op) && ir_ops[insn->op].result);
 }

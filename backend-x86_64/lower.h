@@ -36,7 +36,7 @@ struct where {
     int16_t target; /* guest register that the result may be written to at once, or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
     uint8_t capture; /* flags: enum capture */
-    bool by_lea;    /* a sum that is to leave EFLAGS alone */
+    bool keeps_flags; /* a sum or product that is to leave EFLAGS alone, by LEA or MULX */
     bool done;      /* computed together with an earlier operation */
     bool packed;    /* flags in the host's format */
     bool folded;    /* never computed: a condition, an address or an operand that its users compute */
@@ -180,7 +180,6 @@ unsigned use(struct lower *l, unsigned v);
 unsigned use_xmm(struct lower *l, unsigned v);
 int register_of(const struct lower *l, unsigned v); /* where it is in a register already, or NONE */
 struct x86_mem memory_of(const struct lower *l, unsigned v); /* where it isn't */
-bool is_read_from_memory(const struct lower *l, unsigned v); /* for good: its last user may do so itself */
 void load_into(struct lower *l, unsigned reg, unsigned v);
 void release_reg(struct lower *l, unsigned reg);
 void bind_value(struct lower *l, unsigned v, unsigned reg);
@@ -194,6 +193,22 @@ unsigned result_reg_apart(struct lower *l);
 unsigned result_xmm_apart(struct lower *l);
 /* The same; an operand's register that dies here is preferred. */
 unsigned result_reg_from(struct lower *l, unsigned v);
+
+/* The same for operation v, which is computed now, before its turn, from operands in ra and rb; not in rb, unless it
+ * is ra. */
+unsigned result_reg_early(struct lower *l, unsigned v, unsigned ra, unsigned rb);
+
+/* The second operand of an arithmetic instruction: an immediate, a register or memory. */
+enum { NO_REGISTER = HOST_REGS };
+struct operand {
+    bool is_imm, is_mem;
+    int32_t imm;
+    unsigned reg; /* or NO_REGISTER */
+    struct x86_mem mem;
+};
+bool is_in_memory_only(const struct lower *l, unsigned v);
+struct operand operand_of(struct lower *l, unsigned v, unsigned w);
+void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct operand b);
 
 /* Guest register r of the value's type holds the value from here on; or is about to change. */
 void set_home(struct lower *l, unsigned v, unsigned r);
@@ -216,6 +231,9 @@ void jcc_to_stub(struct lower *l, enum x86_cc cc, const uint8_t *stub);
 void call_stub(struct lower *l, const uint8_t *stub);
 
 /* --- by area --- */
+
+/* lower.c: no code is made for it where nobody uses its result. */
+bool may_be_dropped(const struct ir_insn *insn);
 
 /* flags.c: sets EFLAGS for a truth value; returns the condition that holds if it is 1. */
 enum x86_cc emit_truth(struct lower *l, unsigned v);

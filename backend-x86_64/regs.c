@@ -43,11 +43,6 @@ struct x86_mem memory_of(const struct lower *l, unsigned v)
     return is_vector(l, v) ? v_mem((unsigned)w->home) : x_mem((unsigned)w->home);
 }
 
-bool is_read_from_memory(const struct lower *l, unsigned v)
-{
-    return !is_immediate(l, v) && !l->w[v].packed && register_of(l, v) == NONE && l->w[v].last <= l->now;
-}
-
 static void store_reg(struct lower *l, unsigned reg, struct x86_mem mem)
 {
     if (is_xmm(reg))
@@ -238,6 +233,40 @@ unsigned result_reg_from(struct lower *l, unsigned v)
     bind_value(l, l->now, (unsigned)own);
     hold(l, (unsigned)own);
     return (unsigned)own;
+}
+
+unsigned result_reg_early(struct lower *l, unsigned v, unsigned ra, unsigned rb)
+{
+    unsigned now = l->now;
+    int target = l->w[v].target, pin = target == NONE ? NONE : pin_of((unsigned)target);
+    l->now = v;
+    unsigned reg = pin != NONE && pin == (int)rb && ra != rb ? result_reg_apart(l) : result_reg(l);
+    l->now = now;
+    return reg;
+}
+
+bool is_in_memory_only(const struct lower *l, unsigned v)
+{
+    return !is_immediate(l, v) && !l->w[v].packed && register_of(l, v) == NONE;
+}
+
+struct operand operand_of(struct lower *l, unsigned v, unsigned w)
+{
+    if (is_const(l, v) && (w == 32 || fits32(const_of(l, v))))
+        return (struct operand){.is_imm = true, .imm = (int32_t)const_of(l, v), .reg = NO_REGISTER};
+    if (is_in_memory_only(l, v))
+        return (struct operand){.is_mem = true, .reg = NO_REGISTER, .mem = memory_of(l, v)};
+    return (struct operand){.reg = use(l, v)};
+}
+
+void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct operand b)
+{
+    if (b.is_imm)
+        emit_ri(&l->e, op, w, reg, b.imm);
+    else if (b.is_mem)
+        emit_rm(&l->e, op, w, reg, b.mem);
+    else
+        emit_rr(&l->e, op, w, reg, b.reg);
 }
 
 /* A value that ends here frees its register. */

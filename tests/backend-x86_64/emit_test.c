@@ -590,6 +590,8 @@ Test(emit, forms_of_their_own)
     e = (struct emit){.at = code, .end = code + sizeof code}; \
     call;                                              \
     expect(code, (size_t)(e.at - code), text)
+    EMITS("mulx r9, rcx, qword ptr [rbp - 0x30]", emit_mulx_mem(&e, R9, RCX, x86_at(RBP, -0x30)));
+    EMITS("mulx rcx, r12, qword ptr [r8 + r9*8]", emit_mulx_mem(&e, RCX, R12, (struct x86_mem){R8, R9, 3, 0}));
     EMITS("mov r11d, 0x12345678", emit_mov_imm(&e, R11, 0x12345678));
     EMITS("mov rax, -0x100", emit_mov_imm(&e, RAX, (uint64_t)-256));
     EMITS("movabs r8, 0x123456789abcdef0", emit_mov_imm(&e, R8, 0x123456789abcdef0));
