@@ -71,15 +71,12 @@ static void emit_product(struct lower *l, unsigned high, unsigned low, struct op
 static struct operand take_factors(struct lower *l, const struct ir_insn *insn)
 {
     unsigned a = insn->arg[0], b = insn->arg[1];
-    if (register_of(l, b) == RDX || is_immediate(l, b))
+    if (register_of(l, b) == RDX || (is_immediate(l, b) && register_of(l, a) != RDX))
         swap(&a, &b);
-    struct operand other = is_immediate(l, b) ? (struct operand){.reg = use(l, b)} : operand_of(l, b, 64);
     int from = register_of(l, a);
-    if (from != NONE)
-        l->busy |= 1ull << from;
-    if (l->in_reg[RDX] != NONE && l->in_reg[RDX] == (int)a && l->w[a].last <= l->now) {
-        l->busy |= 1ull << RDX;
-    } else {
+    l->busy |= 1ull << RDX | (from == NONE ? 0 : 1ull << from); /* the other one is not to be loaded there */
+    struct operand other = is_immediate(l, b) ? (struct operand){.reg = use(l, b)} : operand_of(l, b, 64);
+    if (l->in_reg[RDX] != (int)a || l->w[a].last > l->now) {
         take_fixed(l, RDX); /* which still holds a, if it did */
         if (from == NONE)
             load_into(l, RDX, a);

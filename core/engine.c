@@ -21,7 +21,7 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
         die(126, "not enough memory for an IR block");
     unsigned where;
     fetch_check(cpu);
-    lift_block(block, cpu->pc, instructions);
+    lift_block(block, cpu->pc, instructions, NULL);
     const char *wrong = ir_verify(block, &where);
     if (wrong || log_on(LOG_IR))
         log_ir_block(block);

@@ -107,7 +107,7 @@ void log_guest_ir(uint64_t pc, size_t bytes)
     struct ir_block *block = malloc(sizeof *block);
     if (!block)
         return;
-    lift_block(block, pc, (unsigned)(bytes / 4));
+    lift_block(block, pc, (unsigned)(bytes / 4), NULL);
     log_ir_block(block);
     free(block);
 }

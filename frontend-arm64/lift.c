@@ -177,7 +177,12 @@ static lifter *const lifters[A64_OP_COUNT] = {
 /* No instruction's meaning has more operations than this (LD4, ST4 of 16-byte vectors). */
 #define MAX_OPS_PER_INSN 128
 
-void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns)
+static bool may_leave_for_good(const struct ir_insn *last)
+{
+    return last->op == IR_branch_if || ir_is_call((enum ir_op)last->op);
+}
+
+void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_goes_on *goes_on)
 {
     struct cx cx = {.block = block, .pc = pc};
     uint64_t page_end = (pc | 4095) + 1;
@@ -186,7 +191,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns)
     block->count = 0;
     for (unsigned n = 0; n < max_insns && block->count < IR_MAX_INSNS - MAX_OPS_PER_INSN; n++, cx.pc += 4) {
         struct a64_insn in;
-        if (cx.pc == page_end)
+        if (cx.pc == page_end || (goes_on && n && may_leave_for_good(&block->insns[block->count - 1]) && !goes_on(cx.pc)))
             break;
         a64_decode((uint32_t)mem_load(cx.pc, 2), cx.pc, &in);
         cx.w = a64_has_sf(in.op) && !in.sf ? 32 : 64;

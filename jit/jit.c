@@ -19,6 +19,7 @@
 enum {
     MAX_BLOCK = PROFILE_INSNS, /* guest instructions */
     HEAT_ENTRIES = 1 << 16,
+    WARM = 2,
     HOT = 8, /* measured: 4 to 32 are the same for bash, perl and python, less costs start-up, more long programs */
 };
 
@@ -33,6 +34,13 @@ static unsigned add_heat(uint64_t pc)
     if (before < HOT)
         atomic_store_explicit(count, before + 1, memory_order_relaxed);
     return before;
+}
+
+/* Whether code behind a branch or a call is worth compiling with what is before it: often it is never reached. */
+static bool is_warm(uint64_t pc)
+{
+    return options.engine == ENGINE_JIT || profile_on() ||
+           atomic_load_explicit(&heat[(pc >> 2) & (HEAT_ENTRIES - 1)], memory_order_relaxed) >= WARM;
 }
 
 static void verify(const struct ir_block *block)
@@ -77,7 +85,7 @@ static void lift(struct cpu *cpu, unsigned insns)
     jit->lift_is_stale = false;
     atomic_store(&jit->lifting, cpu->pc & ~(uint64_t)(PAGE - 1)); /* before the first byte is read */
     fetch_check(cpu);
-    lift_block(jit->ir, cpu->pc, insns);
+    lift_block(jit->ir, cpu->pc, insns, is_warm);
     pass_forward(jit->ir);
     verify(jit->ir);
     pass_conditions(jit->ir);
@@ -163,7 +171,7 @@ static struct jit_block *timed_compile(struct cpu *cpu)
 /* Runs the instruction at pc by its IR: it has what compiled code lacks. */
 static enum exit_reason repeat_instruction(struct cpu *cpu)
 {
-    lift_block(cpu->jit->ir, cpu->pc, 1);
+    lift_block(cpu->jit->ir, cpu->pc, 1, NULL);
     return ir_eval(cpu, cpu->jit->ir);
 }
 

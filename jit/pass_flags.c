@@ -64,7 +64,7 @@ static enum effect effect_at(struct ir_block *one, uint64_t pc)
     a64_decode((uint32_t)mem_load(pc, 2), pc, &in);
     enum effect effect = (enum effect)atomic_load_explicit(&known[in.op], memory_order_relaxed);
     if (effect == UNKNOWN || effect == BRANCHES) {
-        lift_block(one, pc, 1);
+        lift_block(one, pc, 1, NULL);
         effect = effect_of(one);
         if (depends_on_operation_only(in.op))
             atomic_store_explicit(&known[in.op], (uint8_t)effect, memory_order_relaxed);

@@ -95,7 +95,7 @@ static unsigned compile(void)
                                  .relocs = relocs,
                                  .reloc_capacity = SITES,
                                  .profile = &profile};
-    lift_block(&block, (uintptr_t)guest, 1);
+    lift_block(&block, (uintptr_t)guest, 1, NULL);
     const struct ir_insn *last = &block.insns[block.count - 1];
     if (last->op == IR_stop)
         return (last->imm & 0xff) == EXIT_UNDEFINED ? 0 : RUN_LOOP;

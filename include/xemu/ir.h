@@ -125,7 +125,9 @@ extern ir_function *const ir_functions[IR_const];
 enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block);
 
 /* Lifts up to max_insns instructions of one page from guest memory at pc, ending at the first branch that is neither
- * conditional and forward nor a call. The fetch may fault (fault.h). */
-void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns);
+ * conditional and forward nor a call; or behind one of those where goes_on() does not hold of the pc there, if it is
+ * given. The fetch may fault (fault.h). */
+typedef bool lift_goes_on(uint64_t pc);
+void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_goes_on *goes_on);
 
 #endif

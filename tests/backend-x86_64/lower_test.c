@@ -28,7 +28,7 @@ static struct code_buffer begin(unsigned level)
 
 static void lift(const uint32_t *words, unsigned count)
 {
-    lift_block(&block, (uint64_t)words, count);
+    lift_block(&block, (uint64_t)words, count, NULL);
 }
 
 static void fill_with_instructions(uint32_t *words)

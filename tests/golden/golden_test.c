@@ -118,7 +118,7 @@ Test(golden, each_row_has_the_ir_and_the_code_that_it_had)
     for (unsigned op = 0; op < sizeof rows / sizeof *rows; op++) {
         if (!rows[op].name || !find_word(&rows[op], (enum a64_op)op, &guest[0]))
             continue;
-        lift_block(&block, GUEST_PC, 1);
+        lift_block(&block, GUEST_PC, 1, NULL);
         fprintf(ir, "%s %08x\n", rows[op].name, guest[0]);
         fprintf(x86, "%s %08x\n", rows[op].name, guest[0]);
         print_ir(ir);

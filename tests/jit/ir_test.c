@@ -44,7 +44,7 @@ static void lift_random(void)
     static uint32_t words[1024] __attribute__((aligned(4096)));
     for (int i = 0; i < 32; i++)
         words[i] = random_instruction();
-    lift_block(&lifted, (uint64_t)words, 1 + random64() % 32);
+    lift_block(&lifted, (uint64_t)words, 1 + random64() % 32, NULL);
 }
 
 static bool same_operation(const struct ir_insn *a, const struct ir_insn *b)
