@@ -548,13 +548,18 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
     }
 }
 
+void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
+{
+    bool sign = insn->op == IR_fneg || insn->op == IR_fabs; /* for FPCR.AH and NEP */
+    if (sign || ir_ops[insn->op].flags & IR_FPCR)
+        check_fpcr(l);
+}
+
 bool lower_float(struct lower *l, const struct ir_insn *insn)
 {
     if (insn->op == IR_fneg || insn->op == IR_fabs)
         return lower_sign(l, insn);
-    bool depends = ir_ops[insn->op].flags & IR_SHAPE && !(ir_ops[insn->op].flags & IR_PURE);
-    if (!depends || (l->careful && jit_traps_often(l->pc)))
+    if (!(ir_ops[insn->op].flags & IR_FPCR) || (l->careful && jit_traps_often(l->pc)))
         return false;
-    check_fpcr(l);
     return lower_operation(l, insn);
 }

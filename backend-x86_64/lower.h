@@ -230,6 +230,8 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn);
 bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.c, a part of lower_vector() */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
 bool lower_float(struct lower *l, const struct ir_insn *insn);
+/* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
+void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);
 bool is_address_part(const struct lower *l, const struct ir_insn *insn);
 
 /* float.c: compares as FCMP at v did; returns the condition that holds if cond does. */
