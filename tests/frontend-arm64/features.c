@@ -51,6 +51,18 @@ Test(features, is_switched_with_those_that_need_it)
     cr_expect(feature_on[FEAT_CSSC]);
 }
 
+Test(features, algorithm_of_pointer_authentication_is_chosen_by_name)
+{
+    enum { ISAR1 = 1, ISAR2 = 2 };
+    cr_assert_null(cpu_select("max"));
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR1) & 0xff000ff0, 0x10000400); /* GPI, API */
+    cr_assert_null(cpu_select("max+pacqarma5"));
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR1) & 0xff000ff0, 0x01000040); /* GPA, APA */
+    cr_assert_null(cpu_select("neoverse-v1+FEAT_PACQARMA3"));
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR1) & 0xff000ff0, 0);
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR2) & 0xff00, 0x1100); /* APA3, GPA3 */
+}
+
 Test(features, wrong_names_are_refused)
 {
     cr_expect_not_null(cpu_select("cortex-a54"));
