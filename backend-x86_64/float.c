@@ -551,7 +551,8 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
 {
     bool sign = insn->op == IR_fneg || insn->op == IR_fabs; /* for FPCR.AH and NEP */
-    if (sign || ir_ops[insn->op].flags & IR_FPCR)
+    bool narrows = insn->op == IR_vsqshrn || insn->op == IR_vuqshrn || insn->op == IR_vsqshrun; /* FPSR alone */
+    if (sign || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
         check_fpcr(l);
 }
 

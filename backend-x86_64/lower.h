@@ -228,6 +228,7 @@ bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
 bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.c, a part of lower_vector() */
+bool lower_saturating(struct lower *l, const struct ir_insn *insn);  /* vector_saturate.c, another */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 /* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */

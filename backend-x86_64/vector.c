@@ -720,6 +720,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     }
     default:
-        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_crypto(l, insn);
+        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
+               lower_crypto(l, insn);
     }
 }

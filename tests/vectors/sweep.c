@@ -13,13 +13,14 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { ITIMER_VIRTUAL = 1, SLOTS = 4096, NOWHERE = 0x1000, LINE = 64, ALARM_US = 100000 };
+enum { SLOTS = 4096, NOWHERE = 0x1000, LINE = 64, ALARM_US = 100000 };
 
 static const uint64_t region = 0x8000000; /* with nothing else in the reach of a conditional branch */
 static const uint32_t nop = 0xd503201f;
 
 static uint8_t undefined[SLOTS / 8];
 static uint32_t next_slot, slot_count;
+static uint64_t started; /* words in all */
 uint64_t saved_sp;
 
 void back(void);
@@ -84,6 +85,7 @@ static uint64_t address_of(uint32_t slot) { return region + 8ull * slot; }
 /* The next slot's address, or 0. */
 __attribute__((used)) uint64_t advance(void)
 {
+    started++;
     return next_slot < slot_count ? address_of(next_slot++) : 0;
 }
 
@@ -97,9 +99,9 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     if (signal == SIGILL && uc->uc_mcontext.pc == address_of(slot))
         undefined[slot / 8] |= (uint8_t)(1u << slot % 8);
     if (signal == SIGVTALRM) {
-        static uint32_t last;
-        bool hangs = uc->uc_mcontext.pc - region < 8 * SLOTS && last == next_slot;
-        last = next_slot;
+        static uint64_t last;
+        bool hangs = uc->uc_mcontext.pc - region < 8 * SLOTS && last == started;
+        last = started;
         if (!hangs)
             return;
     }
@@ -122,7 +124,7 @@ static void catch_signals(void)
     system_call(__NR_sigaltstack, (long)&alternate, 0, 0, 0, 0, 0);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         system_call(__NR_rt_sigaction, signals[i], (long)&action, 0, 8, 0, 0);
-    system_call(__NR_setitimer, ITIMER_VIRTUAL, (long)every, 0, 0, 0, 0);
+    system_call(__NR_setitimer, 1 /* ITIMER_VIRTUAL */, (long)every, 0, 0, 0, 0);
 }
 
 /* Words that would change what later ones are: streaming mode; and semihosting, which ends qemu. */
