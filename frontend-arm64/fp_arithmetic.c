@@ -119,6 +119,12 @@ uint64_t fp_soft_sqrt(struct cpu *cpu, unsigned esz, uint64_t a)
     return fpx_round_current(cpu, esz, false, (exponent - odd) / 2 - 1, (u128)root << 1 | rest);
 }
 
+static bool muladd_is_invalid(const struct unpacked *addend, const struct unpacked *a, const struct unpacked *b)
+{
+    bool inf = a->class == CLASS_INF || b->class == CLASS_INF;
+    return fpx_inf_times_zero(a, b) || (addend->class == CLASS_INF && inf && addend->sign != (a->sign ^ b->sign));
+}
+
 /* [FPMulAdd] after NaNs: addend + a * b. */
 static uint64_t muladd_unpacked(struct cpu *cpu, unsigned esz, const struct unpacked *addend,
                                 const struct unpacked *a, const struct unpacked *b)
@@ -127,7 +133,7 @@ static uint64_t muladd_unpacked(struct cpu *cpu, unsigned esz, const struct unpa
     bool inf = a->class == CLASS_INF || b->class == CLASS_INF;
     bool product_zero = a->class == CLASS_ZERO || b->class == CLASS_ZERO;
 
-    if (fpx_inf_times_zero(a, b) || (addend->class == CLASS_INF && inf && addend->sign != sign))
+    if (muladd_is_invalid(addend, a, b))
         return fpx_invalid(cpu, esz);
     if (addend->class == CLASS_INF || inf)
         return fpx_infinity(esz, inf ? sign : addend->sign);
@@ -148,6 +154,8 @@ uint64_t fp_soft_muladd(struct cpu *cpu, unsigned esz, uint64_t addend, uint64_t
     struct unpacked u[3];
     for (int i = 0; i < 3; i++)
         u[i] = fpx_unpack(cpu, esz, bits[i]);
+    if (alternate && muladd_is_invalid(&u[2], &u[0], &u[1])) /* which says nothing of denormals */
+        u[0].denormal = u[1].denormal = u[2].denormal = false;
     bool nan = fpx_process_nans(cpu, esz, u, bits, 3, &r);
     if (alternate)
         return nan ? r : muladd_unpacked(cpu, esz, &u[2], &u[0], &u[1]);
@@ -175,7 +183,7 @@ static uint64_t muladd_half_alternate(struct cpu *cpu, const uint64_t bits[3], c
             nan = true;
         }
     }
-    if (!nan && u[0].denormal)
+    if (!nan && u[0].denormal && !muladd_is_invalid(&u[0], &u[1], &u[2]))
         fpx_raise_flags(cpu, FPSR_IDC);
     return nan ? r : muladd_unpacked(cpu, 2, &u[0], &u[1], &u[2]);
 }

@@ -4,7 +4,8 @@
  * lost. Runs under any emulator and on real hardware.
  *
  * Words lie in slots of a region without neighbours, each followed by a branch back. All registers hold an address
- * where nothing is mapped, so that accesses and branches fault, and no system call has that number. */
+ * where nothing is mapped, so that accesses and branches fault, and no system call has that number; but x17 holds the
+ * slot's. */
 #include <asm/unistd.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -127,9 +128,13 @@ static void catch_signals(void)
     system_call(__NR_setitimer, 1 /* ITIMER_VIRTUAL */, (long)every, 0, 0, 0, 0);
 }
 
-/* Words that would change what later ones are: streaming mode; and semihosting, which ends qemu. */
-static bool is_left_out(uint32_t word)
+/* Words that would change what later ones are: streaming mode; semihosting, which ends qemu; B and BL into this program. */
+static bool is_left_out(uint32_t word, uint64_t at)
 {
+    extern const char __executable_start[], _end[];
+    uint64_t target = at + (uint64_t)(int64_t)((int32_t)(word << 6) >> 4);
+    if ((word & 0x7c000000) == 0x14000000 && target - (uint64_t)__executable_start <= (uint64_t)(_end - __executable_start))
+        return true;
     return (word & 0xfffff0ff) == 0xd503407f || (word & 0xffffffe0) == 0xd51b4240 || word == 0xd45e0000;
 }
 
@@ -142,17 +147,26 @@ static uint32_t word_of(uint64_t number, uint32_t lows)
     return high << 10 | low;
 }
 
+/* Code is not written while it runs: x17 is the address of the slot, to which a word may store. */
+static void protect(int protection)
+{
+    if (system_call(__NR_mprotect, (long)region, 8 * SLOTS, protection, 0, 0, 0))
+        system_call(__NR_exit, 5, 0, 0, 0, 0, 0);
+}
+
 static void fill(uint64_t first, uint32_t lows)
 {
+    protect(PROT_READ | PROT_WRITE | PROT_EXEC);
     for (uint32_t i = 0; i < slot_count; i++) {
         uint64_t at = address_of(i);
         uint32_t word = word_of(first + i, lows);
-        ((volatile uint32_t *)at)[0] = is_left_out(word) ? nop : word;
+        ((volatile uint32_t *)at)[0] = is_left_out(word, at) ? nop : word;
         ((volatile uint32_t *)at)[1] = 0x14000000u | ((((uint64_t)back - at - 4) >> 2) & 0x3ffffff);
     }
     for (uint64_t at = region; at < address_of(slot_count); at += LINE)
         __asm__ volatile("dc cvau, %0\n dsb ish\n ic ivau, %0" : : "r"(at) : "memory");
     __asm__ volatile("dsb ish\n isb" : : : "memory");
+    protect(PROT_READ | PROT_EXEC);
 }
 
 static uint64_t parse(const char *text)
