@@ -9,6 +9,7 @@
  *   vectors modes FILE...                          appends lines to the last FILE for what `coverage` misses of FPCR, FPSR
  *   vectors coverage FILE...                       says which implemented rows no vector has, and which of them have
  *                                                  none with a rounding mode, FZ, DN, AH, NEP, or that sets QC
+ *   vectors words [ROW...]                         lines `ROW WORD` of AdvSIMD, FP and CRC32 for benchmarks/isa
  *   vectors document FILE... [-- LOWERED]          all rows as a Markdown table: isa.md
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
  *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
@@ -346,6 +347,22 @@ static int document(const char *lowered_path)
     return 0;
 }
 
+/* One word of each row that computes with registers 0 to 3 alone, for each element size. */
+static int print_words(char **names)
+{
+    for (unsigned op = 1; op < A64_OP_COUNT; op++) {
+        bool wanted = !*names && implemented(op) && (is_simd(rows[op].value) || starts_with(rows[op].name, "CRC32"));
+        for (char **name = names; *name; name++)
+            wanted |= !strcmp(rows[op].name, *name);
+        for (unsigned esz = 0; wanted && esz < 5; esz++) {
+            uint32_t word;
+            if (cross_word(op, esz, &word))
+                printf("%s_%u %08x\n", rows[op].name, 8u << esz, word);
+        }
+    }
+    return 0;
+}
+
 /* The index of the next "--" from argv[i] on, or argc; argv[] ends there. */
 static int find_dashes(int argc, char **argv, int i)
 {
@@ -362,13 +379,15 @@ int main(int argc, char **argv)
         argc -= 2;
         argv += 2;
     }
-    const char *mode = argc > 2 ? argv[1] : "";
+    const char *mode = argc > 1 ? argv[1] : "";
     int dashes = find_dashes(argc, argv, 2),
         second = dashes < argc ? find_dashes(argc, argv, dashes + 1) : argc;
     char **command = dashes < argc ? argv + dashes + 1 : NULL,
          **other = second < argc ? argv + second + 1 : NULL;
 
-    if (!strcmp(mode, "propose"))
+    if (!strcmp(mode, "words"))
+        return print_words(argv + 2);
+    if (!strcmp(mode, "propose") && argc > 2)
         return propose(argv[2], argv + 3);
     if (!strcmp(mode, "stream") && dashes == 4 && command && other)
         return streams(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), command, other);
