@@ -294,6 +294,57 @@ static bool lower_average(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
+/* Bytes, halved without rounding: the rounded average of the inverted numbers, inverted; for signed ones all but the top
+ * bit is inverted. */
+static bool lower_halving_bytes(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz != 0)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), mask = take_xmm(l), t = take_xmm(l);
+    if (insn->op == IR_vuhadd) {
+        ones(l, mask);
+    } else {
+        top_bits_of_bytes(l, mask);
+        ones(l, t);
+        emit_v(l, V_PXOR, mask, mask, t);
+    }
+    emit_v(l, V_PXOR, t, b, mask);
+    if (a != b)
+        leave_xmm(l, b);
+    unsigned u = take_xmm(l);
+    emit_v(l, V_PXOR, u, a, mask);
+    emit_v(l, V_PAVGB, t, t, u);
+    leave_xmm(l, u);
+    emit_v(l, V_PXOR, t, t, mask);
+    leave_xmm(l, mask);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* Unsigned bytes shifted right by one bit less, and halved with rounding. */
+static bool lower_rounding_shift_bytes(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned count = (unsigned)insn->imm - 1;
+    if (insn->esz != 0)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), u = take_xmm(l);
+    if (count) {
+        unsigned k = take_temp(l);
+        shift_lanes(l, 1, RIGHT, t, a, count);
+        emit_mov_imm(&l->e, k, 0x0101010101010101u * (0xffu >> count));
+        emit_v_rr(&l->e, V_MOVQ_TO_X, u, VEX_NONE, k);
+        emit_v(l, V_PUNPCKLQDQ, u, u, u);
+        emit_v(l, V_PAND, t, t, u);
+    } else {
+        move_xmm(l, t, a);
+    }
+    clear_xmm(l, u);
+    emit_v(l, V_PAVGB, t, t, u);
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
 bool lower_saturating(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
@@ -315,6 +366,11 @@ bool lower_saturating(struct lower *l, const struct ir_insn *insn)
     case IR_vudot:
     case IR_vusdot:
         return lower_dot(l, insn);
+    case IR_vshadd:
+    case IR_vuhadd:
+        return lower_halving_bytes(l, insn);
+    case IR_vurshri:
+        return lower_rounding_shift_bytes(l, insn);
     case IR_vsrhadd:
     case IR_vshsub:
     case IR_vuhsub:
