@@ -441,6 +441,14 @@ void emit_sha(struct emit *e, enum x86_sha op, unsigned reg, unsigned rm)
     modrm(e, 3, reg, rm);
 }
 
+void emit_sha1_rounds(struct emit *e, unsigned reg, unsigned rm, unsigned function)
+{
+    rex_if_needed(e, rex_of(32, reg, NO_REG, rm));
+    emit_bytes(e, 3, 0xcc3a0f);
+    modrm(e, 3, reg, rm);
+    byte(e, (uint8_t)function);
+}
+
 void emit_mxcsr(struct emit *e, unsigned digit, struct x86_mem mem)
 {
     rex_if_needed(e, rex_of(32, 0, mem.index, mem.base));

@@ -106,6 +106,7 @@ void emit_v_wide_rr(struct emit *e, enum x86_vop op, bool wide, unsigned reg, un
 void emit_v_shift(struct emit *e, unsigned esz, unsigned digit, unsigned dst, unsigned src, unsigned count);
 /* The SHA extensions, in legacy encoding: registers XMM0 to XMM15. SHA256RNDS2 has the round's words in XMM0. */
 enum x86_sha { SHA256RNDS2 = 0xcb, SHA256MSG1, SHA256MSG2 };
+void emit_sha1_rounds(struct emit *e, unsigned reg, unsigned rm, unsigned function);
 void emit_sha(struct emit *e, enum x86_sha op, unsigned reg, unsigned rm);
 /* LDMXCSR 2, STMXCSR 3. */
 void emit_mxcsr(struct emit *e, unsigned digit, struct x86_mem mem);

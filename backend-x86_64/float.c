@@ -335,10 +335,22 @@ static bool lower_fcmp(struct lower *l, const struct ir_insn *insn)
 
 /* --- signs -------------------------------------------------------------------------------------------- */
 
+static bool lower_sign_of_halves(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    emit_v(l, V_PCMPEQD, t, t, t);
+    shift_lanes(l, 1, LEFT, t, t, 15);
+    emit_v(l, insn->op == IR_fneg ? V_PXOR : V_PANDN, t, t, a);
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
 static bool lower_sign(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->esz < 2)
-        return false;
+    if (insn->esz == 1)
+        return lower_sign_of_halves(l, insn);
     struct x86_mem sign = constant_mem(insn->esz == 3 ? JIT_SIGN_D : JIT_SIGN_S);
     unsigned a = use_xmm(l, insn->arg[0]), bytes = bytes_of(insn), reg;
     if (insn->op == IR_fneg) {
@@ -548,13 +560,19 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
     }
 }
 
+void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
+{
+    bool sign = insn->op == IR_fneg || insn->op == IR_fabs; /* for FPCR.AH and NEP */
+    bool narrows = insn->op == IR_vsqshrn || insn->op == IR_vuqshrn || insn->op == IR_vsqshrun; /* FPSR alone */
+    if (sign || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
+        check_fpcr(l);
+}
+
 bool lower_float(struct lower *l, const struct ir_insn *insn)
 {
     if (insn->op == IR_fneg || insn->op == IR_fabs)
         return lower_sign(l, insn);
-    bool depends = ir_ops[insn->op].flags & IR_SHAPE && !(ir_ops[insn->op].flags & IR_PURE);
-    if (!depends || (l->careful && jit_traps_often(l->pc)))
+    if (!(ir_ops[insn->op].flags & IR_FPCR) || (l->careful && jit_traps_often(l->pc)))
         return false;
-    check_fpcr(l);
     return lower_operation(l, insn);
 }

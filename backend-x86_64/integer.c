@@ -569,6 +569,8 @@ bool lower_integer(struct lower *l, const struct ir_insn *insn)
     case IR_select:
         lower_select(l, insn);
         return true;
+    case IR_crc32:
+        return lower_crc32(l, insn);
     case IR_crc32c:
         lower_crc32c(l, insn);
         return true;

@@ -205,6 +205,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         lower_stop(l, insn);
         break;
     default:
+        lower_check_fpcr(l, insn);
         if (lower_flags(l, insn) || lower_integer(l, insn) || lower_memory(l, insn))
             break;
         if (!l->plain && (lower_vector(l, insn) || lower_float(l, insn) || lower_atomic(l, insn)))

@@ -255,8 +255,12 @@ bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
 bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.c, a part of lower_vector() */
+bool lower_crc32(struct lower *l, const struct ir_insn *insn);       /* vector_crypto.c, a part of lower_integer() */
+bool lower_saturating(struct lower *l, const struct ir_insn *insn);  /* vector_saturate.c, another */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
 bool lower_float(struct lower *l, const struct ir_insn *insn);
+/* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
+void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);
 bool is_address_part(const struct lower *l, const struct ir_insn *insn);
 
 /* float.c: compares as FCMP at v did; returns the condition that holds if cond does. */
@@ -271,7 +275,7 @@ void emit_v_mem(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, stru
 void move_xmm(struct lower *l, unsigned to, unsigned from);
 void clear_xmm(struct lower *l, unsigned reg);
 /* Lanes by an immediate, or (esz 3) the whole register by bytes; the values are emit_v_shift()'s digits. */
-enum { RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6 };
+enum { RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6, BYTES_LEFT = 7 };
 void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, unsigned a, unsigned count);
 void zero_above(struct lower *l, unsigned reg, unsigned bytes);
 void finish_vector(struct lower *l, unsigned reg, unsigned bytes);

@@ -679,7 +679,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return lower_shift(l, insn, ARITHMETIC);
     case IR_vsrshri:
     case IR_vurshri:
-        return lower_rounding_shift(l, insn);
+        return lower_rounding_shift(l, insn) || lower_saturating(l, insn);
     case IR_vsshl:
     case IR_vushl:
         return lower_shift_by(l, insn);
@@ -704,7 +704,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return lower_difference(l, insn);
     case IR_vshadd:
     case IR_vuhadd:
-        return lower_halving(l, insn);
+        return lower_halving(l, insn) || lower_saturating(l, insn);
     case IR_vcnt:
         return lower_count(l, insn);
     case IR_vrbit:
@@ -720,6 +720,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     }
     default:
-        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_crypto(l, insn);
+        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
+               lower_crypto(l, insn);
     }
 }

@@ -1,4 +1,4 @@
-/* AES, SHA-256 and polynomial multiplication by the host's instructions. */
+/* AES, SHA-1, SHA-256, CRC-32 and polynomial multiplication by the host's instructions. */
 #include "lower.h"
 
 /* AESE adds the round key first, AESENCLAST last: a zero key there. */
@@ -90,6 +90,125 @@ static bool lower_sha256_schedule(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
+/* reg = each lane of 4 bytes of a rotated left. */
+static void rotate_words(struct lower *l, unsigned reg, unsigned a, unsigned count)
+{
+    unsigned t = take_xmm(l);
+    shift_lanes(l, 2, RIGHT, t, a, 32 - count);
+    shift_lanes(l, 2, LEFT, reg, a, count);
+    emit_v(l, V_POR, reg, reg, t);
+    leave_xmm(l, t);
+}
+
+/* Four rounds of SHA-1. The host has the lanes the other way round and adds the round's constant itself, which is taken
+ * off before; it wants E added to the first word. */
+static bool lower_sha1_rounds(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint32_t constants[] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc};
+    unsigned function = insn->op == IR_sha1c ? 0 : insn->op == IR_sha1p ? 1 : 2;
+    if (!host.sha)
+        return false;
+    unsigned e = use_xmm(l, insn->arg[1]), t = take_xmm(l), k = take_temp(l), c = take_xmm(l);
+    emit_v_imm(l, V_INSERTPS, t, e, e, 0x0e);
+    leave_xmm(l, e);
+    emit_mov_imm(&l->e, k, constants[function]);
+    emit_v_rr(&l->e, V_MOVD_TO_X, c, VEX_NONE, k);
+    emit_v_unary(l, V_PSHUFD, c, c);
+    emit_bytes(&l->e, 1, 0);
+    emit_v(l, V_PSUBD, t, t, c);
+    leave_xmm(l, c);
+    unsigned w = use_xmm(l, insn->arg[2]);
+    emit_v(l, V_PADDD, t, t, w);
+    leave_xmm(l, w);
+    emit_v_unary(l, V_PSHUFD, t, t);
+    emit_bytes(&l->e, 1, 0x1b);
+    unsigned abcd = use_xmm(l, insn->arg[0]), x = take_xmm(l);
+    emit_v_unary(l, V_PSHUFD, x, abcd);
+    emit_bytes(&l->e, 1, 0x1b);
+    emit_sha1_rounds(&l->e, x, t, function);
+    leave_xmm(l, abcd);
+    emit_v_unary(l, V_PSHUFD, result_xmm(l), x);
+    emit_bytes(&l->e, 1, 0x1b);
+    return true;
+}
+
+static bool lower_sha1h(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    rotate_words(l, t, a, 30);
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_vector(l, reg, 4);
+    return true;
+}
+
+/* w2, w3 | w4, w5 added to w0 to w3 and w8 to w11. */
+static bool lower_sha1su0(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
+    emit_v_imm(l, V_PALIGNR, t, b, a, 8);
+    emit_v(l, V_PXOR, t, t, a);
+    if (b != a)
+        leave_xmm(l, b);
+    leave_xmm(l, a);
+    unsigned c = use_xmm(l, insn->arg[2]);
+    emit_v(l, V_PXOR, t, t, c);
+    leave_xmm(l, c);
+    move_xmm(l, result_xmm(l), t);
+    return true;
+}
+
+/* The last word depends on the first one. */
+static bool lower_sha1su1(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
+    shift_lanes(l, 3, BYTES_RIGHT, t, b, 4);
+    emit_v(l, V_PXOR, t, t, a);
+    if (b != a)
+        leave_xmm(l, b);
+    leave_xmm(l, a);
+    unsigned u = take_xmm(l);
+    rotate_words(l, u, t, 1);
+    emit_v_unary(l, V_PSHUFD, t, u); /* the first in all lanes */
+    emit_bytes(&l->e, 1, 0);
+    shift_lanes(l, 3, BYTES_LEFT, t, t, 12);
+    rotate_words(l, t, t, 1);
+    emit_v(l, V_PXOR, u, u, t);
+    move_xmm(l, result_xmm(l), u);
+    return true;
+}
+
+/* CRC-32 of up to eight bytes by Barrett's reduction: twice a carry-less product, with 2^96 / P and with P, all with
+ * their bits in reverse. Fewer bytes lie on top, and what is left of the old value is added. */
+bool lower_crc32(struct lower *l, const struct ir_insn *insn)
+{
+    const uint64_t factors[] = {0xb4e5b025f7011641, 0x1db710641};
+    unsigned bits = 8u << insn->imm;
+    if (!host.pclmul || l->plain)
+        return false;
+    unsigned a = use(l, insn->arg[0]), b = use(l, insn->arg[1]), t = take_temp(l), x = take_xmm(l), k = take_xmm(l);
+    emit_rr(&l->e, X86_MOV, 32, t, a);
+    emit_rr(&l->e, X86_XOR, 64, t, b);
+    if (bits < 64)
+        emit_shift_imm(&l->e, SHIFT_SHL, 64, t, 64 - bits);
+    emit_v_rr(&l->e, V_MOVQ_TO_X, x, VEX_NONE, t);
+    for (int i = 0; i < 2; i++) {
+        emit_mov_imm(&l->e, t, factors[i]);
+        emit_v_rr(&l->e, V_MOVQ_TO_X, k, VEX_NONE, t);
+        emit_v_imm(l, V_PCLMULQDQ, x, x, k, 0);
+    }
+    unsigned reg = take_temp(l);
+    emit_v_rr(&l->e, V_PEXTRQ, x, VEX_NONE, reg);
+    emit_bytes(&l->e, 1, 1);
+    if (bits < 32) {
+        emit_rr(&l->e, X86_MOV, 32, t, a);
+        emit_shift_imm(&l->e, SHIFT_SHR, 32, t, bits);
+        emit_rr(&l->e, X86_XOR, 32, reg, t);
+    }
+    bind_value(l, l->now, reg);
+    return true;
+}
+
 static bool lower_pmull(struct lower *l, const struct ir_insn *insn)
 {
     if (!host.pclmul)
@@ -114,6 +233,16 @@ bool lower_crypto(struct lower *l, const struct ir_insn *insn)
     case IR_sha256su0:
     case IR_sha256su1:
         return lower_sha256_schedule(l, insn);
+    case IR_sha1c:
+    case IR_sha1p:
+    case IR_sha1m:
+        return lower_sha1_rounds(l, insn);
+    case IR_sha1h:
+        return lower_sha1h(l, insn);
+    case IR_sha1su0:
+        return lower_sha1su0(l, insn);
+    case IR_sha1su1:
+        return lower_sha1su1(l, insn);
     case IR_pmull:
         return lower_pmull(l, insn);
     default:

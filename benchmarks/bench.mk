@@ -54,3 +54,10 @@ lab: ## what each way of virtualising costs, measured here (ARGS="--quick"; ARGS
 	tools/peers.sh
 	$(MAKE) -j$(JOBS) $B/xemu lab-programs
 	benchmarks/lab $(ARGS)
+
+.PHONY: bench-isa
+build/bench/isa: benchmarks/isa/isa.c
+	@mkdir -p $(@D)
+	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -o $@ $<
+bench-isa: $B/xemu $B/tools/vectors build/bench/isa ## AdvSIMD, FP and cryptography, instruction by instruction: xemu and qemu
+	benchmarks/isa/run $B

@@ -34,7 +34,9 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
 static enum exit_reason ir_run(struct cpu *cpu)
 {
     while (!cpu->stop) {
-        enum exit_reason reason = ir_block_run(cpu, 64);
+        /* The IR doesn't know what these change, as compiled code doesn't. */
+        bool alternate = cpu->fpcr & (FPCR_AH | FPCR_NEP);
+        enum exit_reason reason = alternate ? interp_block(cpu) : ir_block_run(cpu, 64);
         if (reason != EXIT_BRANCH)
             return reason;
     }

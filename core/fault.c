@@ -11,6 +11,8 @@
 enum { PF_WRITE = 1 << 1, PF_INSTRUCTION = 1 << 4 };
 
 /* Runs on the interrupted stack, below everything that was there. */
+enum { EFLAGS_DF = 0x400 };
+
 static _Noreturn void resume_at_recovery_point(void) { longjmp(*this_cpu->recover, 1); }
 
 bool fault_recover(int signo, const siginfo_t *info, void *context)
@@ -34,6 +36,7 @@ bool fault_recover(int signo, const siginfo_t *info, void *context)
     /* As after a call: past the red zone, with the stack's alignment at a function's entry. */
     regs[REG_RSP] = ((regs[REG_RSP] - 256) & ~15ll) - 8;
     regs[REG_RIP] = (greg_t)resume_at_recovery_point;
+    regs[REG_EFL] &= ~EFLAGS_DF; /* a copy downwards had set it */
     return true;
 }
 

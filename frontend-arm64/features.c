@@ -42,6 +42,9 @@ static bool has(unsigned feature, char letter)
     return letter == 'd' ? strchr(cores, 'x') && !strchr(cores, 's') : strchr(cores, letter) != NULL;
 }
 
+/* Whether xemu has the feature. */
+static bool exists(unsigned feature) { return has(feature, 'x') || has(feature, 'o'); }
+
 static void switch_on(unsigned feature)
 {
     for (; feature != FEAT_BASE; feature = rows[feature].needs)
@@ -86,7 +89,7 @@ static const char *apply_changes(const char *changes)
         unsigned feature = find_feature(changes + 1, length);
         if (feature == FEAT_BASE)
             return "names a feature that is unknown; `help` lists them";
-        if (!has(feature, 'x') && *changes == '+')
+        if (!exists(feature) && *changes == '+')
             return "asks for a feature that xemu doesn't have; `help` lists those that it has";
         if (*changes == '+')
             switch_on(feature);
@@ -124,7 +127,7 @@ void cpu_help(void)
         printf("  %-12s %s\n", models[m].name, models[m].what);
     puts("and a feature one of (those of the default are marked *)");
     for (unsigned f = FIRST; f < FEATURE_COUNT; f++)
-        if (has(f, 'x'))
+        if (exists(f))
             printf("  %c %-10s %s\n", has(f, 'd') ? '*' : ' ', rows[f].name + strlen("FEAT_"), rows[f].flag);
 }
 
@@ -154,13 +157,35 @@ const char *cpu_flag(unsigned n)
 
 uint32_t cpu_midr(void) { return models[model].midr; }
 
-uint64_t cpu_id_register(unsigned crm, unsigned op2)
+enum { ISAR1 = 6 << 3 | 1, ISAR2 = 6 << 3 | 2, API = 8, GPI = 28 };
+
+/* ID_AA64ISAR1_EL1 says in API and GPI that the algorithm of pointer authentication is the implementation's own; the
+ * fields for QARMA5 lie beside them, and those for QARMA3 in ID_AA64ISAR2_EL1. */
+static uint64_t with_algorithm(unsigned id, uint64_t value, uint64_t isar1)
+{
+    uint64_t addresses = isar1 >> API & 15, generic = isar1 >> GPI & 15, own = 15ull << API | 15ull << GPI;
+    if (id == ISAR1 && feature_on[FEAT_PACQARMA5])
+        return (value & ~own) | addresses << (API - 4) | generic << (GPI - 4);
+    if (id == ISAR1 && feature_on[FEAT_PACQARMA3])
+        return value & ~own;
+    if (id == ISAR2 && feature_on[FEAT_PACQARMA3] && !feature_on[FEAT_PACQARMA5])
+        return value | addresses << 12 | generic << 8;
+    return value;
+}
+
+static uint64_t fields_of(unsigned id)
 {
     enum { PFR0 = 4 << 3 };
-    uint64_t value = (crm << 3 | op2) == PFR0 ? 0x11 : 0; /* EL0 and EL1: AArch64 only */
+    uint64_t value = id == PFR0 ? 0x11 : 0; /* EL0 and EL1: AArch64 only */
     for (unsigned f = FIRST; f < FEATURE_COUNT; f++)
-        if (feature_on[f] && rows[f].value && rows[f].id == (crm << 3 | op2) &&
+        if (feature_on[f] && rows[f].value && rows[f].id == id &&
             (value >> rows[f].lsb & 15) < rows[f].value)
             value = (value & ~(15ull << rows[f].lsb)) | (uint64_t)rows[f].value << rows[f].lsb;
     return value;
+}
+
+uint64_t cpu_id_register(unsigned crm, unsigned op2)
+{
+    unsigned id = crm << 3 | op2;
+    return with_algorithm(id, fields_of(id), fields_of(ISAR1));
 }

@@ -18,7 +18,8 @@ void fp_set_fpsr(struct cpu *cpu, uint32_t value)
 static uint32_t fpcr_bits(void)
 {
     return FPCR_RMODE | FPCR_FZ | FPCR_DN | FPCR_AHP | (feature_on[FEAT_FP16] ? FPCR_FZ16 : 0) |
-           (feature_on[FEAT_EBF16] ? FPCR_EBF : 0);
+           (feature_on[FEAT_EBF16] ? FPCR_EBF : 0) |
+           (feature_on[FEAT_AFP] ? FPCR_AH | FPCR_FIZ | FPCR_NEP : 0);
 }
 
 void fp_set_fpcr(struct cpu *cpu, uint32_t value)
@@ -26,7 +27,7 @@ void fp_set_fpcr(struct cpu *cpu, uint32_t value)
     /* RMode to MXCSR.RC, bits 14..13: nearest, up, down, zero against nearest, down, up, zero. */
     static const uint32_t rc[4] = {0x0000, 0x4000, 0x2000, 0x6000};
     cpu->fpcr = value & fpcr_bits();
-    cpu->fp_host = !(cpu->fpcr & (FPCR_FZ | FPCR_DN));
+    cpu->fp_host = !(cpu->fpcr & (FPCR_FZ | FPCR_DN | FPCR_AH | FPCR_FIZ | FPCR_NEP));
     cpu->mxcsr = FP_MXCSR_DEFAULT | (cpu->mxcsr & FP_MXCSR_STICKY) | rc[(value & FPCR_RMODE) >> FPCR_RMODE_SHIFT];
 }
 

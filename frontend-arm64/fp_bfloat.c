@@ -7,7 +7,7 @@ enum { SINGLE = 2 };
 static const uint32_t ONE_BF = 1u << 16; /* a bfloat's last place, in a single */
 
 /* [FPConvertBF] */
-uint64_t fp_convert_bfloat(struct cpu *cpu, uint64_t a)
+static uint64_t convert(struct cpu *cpu, uint64_t a)
 {
     struct unpacked u = fpx_unpack(cpu, SINGLE, a);
     enum fp_rounding rounding = fpx_current_rounding(cpu);
@@ -28,6 +28,21 @@ uint64_t fp_convert_bfloat(struct cpu *cpu, uint64_t a)
     return kept >> 16;
 }
 
+uint64_t fp_convert_bfloat(struct cpu *cpu, uint64_t a)
+{
+    struct fpx_quietly before = fpx_begin_quietly(cpu);
+    return fpx_end_quietly(cpu, before, convert(cpu, a));
+}
+
+union vec fp_muladd_quietly(struct cpu *cpu, unsigned lanes, union vec sum, union vec a, union vec b)
+{
+    struct fpx_quietly before = fpx_begin_quietly(cpu);
+    for (unsigned i = 0; i < lanes; i++)
+        sum.s[i] = (uint32_t)fp_soft_muladd(cpu, SINGLE, sum.s[i], a.s[i], b.s[i]);
+    fpx_end_quietly(cpu, before, 0);
+    return sum;
+}
+
 /* --- standard behaviour: denormals are zero, rounding is to odd, there are no exceptions ([BFRound]) --- */
 
 static struct unpacked unpack_bfloat(uint32_t single)
@@ -46,12 +61,12 @@ static uint32_t round_to_odd(struct wide sum)
 }
 
 /* [BFMulH] */
-static uint32_t multiply(uint16_t a, uint16_t b)
+static uint32_t multiply(const struct cpu *cpu, uint16_t a, uint16_t b)
 {
     struct unpacked u = unpack_bfloat((uint32_t)a << 16), v = unpack_bfloat((uint32_t)b << 16);
     bool sign = u.sign ^ v.sign;
     if (fpx_is_nan(&u) || fpx_is_nan(&v) || fpx_inf_times_zero(&u, &v))
-        return (uint32_t)fpx_default_nan(SINGLE);
+        return (uint32_t)fpx_default_nan(cpu, SINGLE);
     if (u.class == CLASS_INF || v.class == CLASS_INF)
         return (uint32_t)fpx_infinity(SINGLE, sign);
     if (u.class == CLASS_ZERO || v.class == CLASS_ZERO)
@@ -60,11 +75,11 @@ static uint32_t multiply(uint16_t a, uint16_t b)
 }
 
 /* [BFAdd] */
-static uint32_t add(uint32_t a, uint32_t b)
+static uint32_t add(const struct cpu *cpu, uint32_t a, uint32_t b)
 {
     struct unpacked u = unpack_bfloat(a), v = unpack_bfloat(b);
     if (fpx_is_nan(&u) || fpx_is_nan(&v) || (u.class == CLASS_INF && v.class == CLASS_INF && u.sign != v.sign))
-        return (uint32_t)fpx_default_nan(SINGLE);
+        return (uint32_t)fpx_default_nan(cpu, SINGLE);
     if (u.class == CLASS_INF || v.class == CLASS_INF)
         return (uint32_t)fpx_infinity(SINGLE, u.class == CLASS_INF ? u.sign : v.sign);
     if (u.class == CLASS_ZERO && v.class == CLASS_ZERO)
@@ -94,7 +109,7 @@ static uint64_t dot_extended(struct cpu *cpu, uint32_t a, uint32_t b)
         bool inf = u[i].class == CLASS_INF || v[i].class == CLASS_INF;
         if (fpx_is_nan(&u[i]) || fpx_is_nan(&v[i]) || fpx_inf_times_zero(&u[i], &v[i]) ||
             (inf && infinite && infinite_sign != sign[i]))
-            return fpx_default_nan(SINGLE);
+            return fpx_default_nan(cpu, SINGLE);
         if (inf)
             infinite = true, infinite_sign = sign[i];
         else if (!zero[i])
@@ -113,7 +128,9 @@ static uint64_t dot_extended(struct cpu *cpu, uint32_t a, uint32_t b)
 static uint32_t dot_add(const struct cpu *cpu, uint32_t sum, uint32_t a, uint32_t b)
 {
     if (!(cpu->fpcr & FPCR_EBF))
-        return add(sum, add(multiply((uint16_t)a, (uint16_t)b), multiply((uint16_t)(a >> 16), (uint16_t)(b >> 16))));
+        return add(cpu, sum,
+                   add(cpu, multiply(cpu, (uint16_t)a, (uint16_t)b),
+                       multiply(cpu, (uint16_t)(a >> 16), (uint16_t)(b >> 16))));
     struct cpu scratch = {.fpcr = cpu->fpcr | FPCR_DN};
     return (uint32_t)fp_soft_add(&scratch, SINGLE, sum, dot_extended(&scratch, a, b));
 }

@@ -153,7 +153,7 @@ uint64_t fpx_convert_nan(unsigned to, unsigned from, uint64_t bits)
     uint64_t fraction = bits & fpx_fraction_mask(from);
     int up = fpx_formats[to].fraction_bits - fpx_formats[from].fraction_bits;
     fraction = up >= 0 ? fraction << up : fraction >> -up;
-    return fpx_sign_of(to, bits & fp_sign_bit(from)) | fpx_default_nan(to) | (fraction & fpx_fraction_mask(to));
+    return fpx_quiet_nan(to, bits & fp_sign_bit(from)) | (fraction & fpx_fraction_mask(to));
 }
 
 /* [FPConvert] */
@@ -168,8 +168,9 @@ uint64_t fp_convert(struct cpu *cpu, unsigned to, unsigned from, uint64_t a, enu
             fpx_raise_flags(cpu, FPSR_IOC);
         if (to_alternative)
             return fpx_zero(to, u.sign);
-        return cpu->fpcr & FPCR_DN ? fpx_default_nan(to) : fpx_convert_nan(to, from, a);
+        return cpu->fpcr & FPCR_DN ? fpx_default_nan(cpu, to) : fpx_convert_nan(to, from, a);
     }
+    fpx_process_denorms(cpu, &u, 1);
     if (u.class == CLASS_INF && to_alternative) {
         fpx_raise_flags(cpu, FPSR_IOC);
         return fpx_sign_of(to, u.sign) | (fp_sign_bit(to) - 1);

@@ -1,12 +1,14 @@
 /* Exact floating point in integers: unpacking, NaNs and rounding for every format, rounding mode and FPCR setting. */
 #include "fp_exact.h"
 
+#include <xemu/eval_support.h>
+
 const struct format fpx_formats[4] = {{0}, {5, 10, 15}, {8, 23, 127}, {11, 52, 1023}};
 
 static struct unpacked finite_value(bool sign, int exponent, uint64_t mantissa)
 {
     int shift = __builtin_clzll(mantissa);
-    return (struct unpacked){CLASS_FINITE, sign, exponent - shift, mantissa << shift};
+    return (struct unpacked){CLASS_FINITE, sign, false, exponent - shift, mantissa << shift};
 }
 
 struct unpacked fpx_unpack_raw(unsigned esz, uint64_t bits, bool alternative)
@@ -30,37 +32,102 @@ struct unpacked fpx_unpack_raw(unsigned esz, uint64_t bits, bool alternative)
 struct unpacked fpx_unpack(struct cpu *cpu, unsigned esz, uint64_t bits)
 {
     struct unpacked u = fpx_unpack_raw(esz, bits, false);
-    if (fpx_flush_to_zero(cpu, esz) && u.class == CLASS_FINITE && u.exponent < 1 - fpx_formats[esz].bias) {
-        if (esz != 1)
-            fpx_raise_flags(cpu, FPSR_IDC);
+    if (u.class != CLASS_FINITE || u.exponent >= 1 - fpx_formats[esz].bias)
+        return u;
+    if (esz == 1) {
+        if (cpu->fpcr & FPCR_FZ16)
+            u.class = CLASS_ZERO;
+    } else if (cpu->fpcr & FPCR_FZ && !fpx_alternate(cpu)) {
+        fpx_raise_flags(cpu, FPSR_IDC);
         u.class = CLASS_ZERO;
+    } else if (cpu->fpcr & FPCR_FIZ) {
+        u.class = CLASS_ZERO;
+    } else {
+        u.denormal = true;
     }
     return u;
+}
+
+void fpx_process_denorms(struct cpu *cpu, const struct unpacked *u, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (u[i].denormal && fpx_alternate(cpu))
+            fpx_raise_flags(cpu, FPSR_IDC);
 }
 
 uint64_t fpx_process_nan(struct cpu *cpu, unsigned esz, const struct unpacked *u, uint64_t bits)
 {
     if (u->class == CLASS_SNAN)
         fpx_raise_flags(cpu, FPSR_IOC);
-    return cpu->fpcr & FPCR_DN ? fpx_default_nan(esz) : bits | fpx_quiet_bit(esz);
+    return cpu->fpcr & FPCR_DN ? fpx_default_nan(cpu, esz) : bits | fpx_quiet_bit(esz);
+}
+
+/* With FPCR.AH: the first NaN of any kind; each signalling one is an invalid operation. */
+static bool process_nans_alternate(struct cpu *cpu, unsigned esz, const struct unpacked *u, const uint64_t *bits, int n,
+                                   uint64_t *result)
+{
+    bool found = false;
+    for (int i = n; i-- > 0;)
+        if (fpx_is_nan(&u[i])) {
+            *result = fpx_process_nan(cpu, esz, &u[i], bits[i]);
+            found = true;
+        }
+    return found;
 }
 
 bool fpx_process_nans(struct cpu *cpu, unsigned esz, const struct unpacked *u, const uint64_t *bits, int n,
                          uint64_t *result)
 {
+    if (fpx_alternate(cpu) && process_nans_alternate(cpu, esz, u, bits, n, result))
+        return true;
     for (enum class class = CLASS_SNAN; class >= CLASS_QNAN; class--)
         for (int i = 0; i < n; i++)
             if (u[i].class == class) {
                 *result = fpx_process_nan(cpu, esz, &u[i], bits[i]);
                 return true;
             }
+    fpx_process_denorms(cpu, u, n);
     return false;
+}
+
+uint64_t fpx_negate(const struct cpu *cpu, unsigned esz, uint64_t a)
+{
+    struct unpacked u = fpx_unpack_raw(esz, a, false);
+    return fpx_alternate(cpu) && fpx_is_nan(&u) ? a : a ^ fp_sign_bit(esz);
+}
+
+union vec fp_change_signs(const struct cpu *cpu, unsigned esz, unsigned lanes, union vec v, union vec signs)
+{
+    union vec r = {0};
+    for (unsigned i = 0; i < lanes; i++) {
+        uint64_t lane = eval_lane(v, esz, i);
+        struct unpacked u = fpx_unpack_raw(esz, lane, false);
+        bool stays = fpx_alternate(cpu) && fpx_is_nan(&u);
+        r = eval_lane_set(r, esz, i, stays ? lane : lane ^ eval_lane(signs, esz, i));
+    }
+    return r;
+}
+
+struct fpx_quietly fpx_begin_quietly(struct cpu *cpu)
+{
+    struct fpx_quietly before = {cpu->fpcr, cpu->fpsr};
+    if (fpx_alternate(cpu))
+        cpu->fpcr = (cpu->fpcr & ~FPCR_RMODE) | FPCR_FZ | FPCR_FIZ;
+    return before;
+}
+
+uint64_t fpx_end_quietly(struct cpu *cpu, struct fpx_quietly before, uint64_t result)
+{
+    if (fpx_alternate(cpu))
+        cpu->fpsr = before.fpsr;
+    cpu->fpcr = before.fpcr;
+    return result;
 }
 
 uint64_t fpx_invalid(struct cpu *cpu, unsigned esz)
 {
     fpx_raise_flags(cpu, FPSR_IOC);
-    return fpx_default_nan(esz);
+    return fpx_default_nan(cpu, esz);
 }
 
 bool fpx_rounds_up(enum fp_rounding rounding, bool sign, bool odd, u128 error)
@@ -102,6 +169,15 @@ uint64_t fpx_overflow(struct cpu *cpu, unsigned esz, bool sign, enum fp_rounding
     return to_infinity ? fpx_infinity(esz, sign) : fpx_max_normal(esz, sign);
 }
 
+/* Whether m * 2^(exponent - 127), just below the least normal number, becomes that one if its fraction has the usual
+ * number of bits. */
+static bool rounds_to_normal(const struct format *f, bool sign, u128 m, enum fp_rounding rounding)
+{
+    u128 error;
+    uint64_t mantissa = (uint64_t)fpx_split(m, 127 - f->fraction_bits, &error);
+    return mantissa + 1 == 2ull << f->fraction_bits && fpx_rounds_up(rounding, sign, mantissa & 1, error);
+}
+
 uint64_t fpx_round_value(struct cpu *cpu, unsigned esz, bool sign, int exponent, u128 m,
                             enum fp_rounding rounding, bool flush, bool alternative)
 {
@@ -111,8 +187,11 @@ uint64_t fpx_round_value(struct cpu *cpu, unsigned esz, bool sign, int exponent,
 
     m <<= lead;
     exponent += 127 - lead; /* of the leading bit */
-    if (flush && exponent < least) {
-        fpx_raise_flags(cpu, FPSR_UFC);
+    /* Tininess is detected before rounding; with FPCR.AH after it. */
+    bool tiny = exponent < least &&
+                !(fpx_alternate(cpu) && exponent == least - 1 && rounds_to_normal(f, sign, m, rounding));
+    if (flush && tiny) {
+        fpx_raise_flags(cpu, fpx_alternate(cpu) ? FPSR_UFC | FPSR_IXC : FPSR_UFC);
         return fpx_zero(esz, sign);
     }
     int biased = exponent >= least ? exponent - least + 1 : 0;
@@ -120,7 +199,7 @@ uint64_t fpx_round_value(struct cpu *cpu, unsigned esz, bool sign, int exponent,
     u128 error;
     uint64_t mantissa = (uint64_t)fpx_split(m, shift, &error);
 
-    if (!biased && error)
+    if (tiny && error)
         fpx_raise_flags(cpu, FPSR_UFC);
     if (fpx_rounds_up(rounding, sign, mantissa & 1, error)) {
         mantissa++;

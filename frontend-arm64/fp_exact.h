@@ -19,6 +19,7 @@ enum class { CLASS_ZERO, CLASS_FINITE, CLASS_INF, CLASS_QNAN, CLASS_SNAN };
 struct unpacked {
     enum class class;
     bool sign;
+    bool denormal; /* read as such: FPCR.AH raises an exception then ([FPProcessDenorms]) */
     int exponent;
     uint64_t mantissa;
 };
@@ -30,6 +31,10 @@ static inline enum fp_rounding fpx_current_rounding(const struct cpu *cpu)
     return (enum fp_rounding)((cpu->fpcr & FPCR_RMODE) >> FPCR_RMODE_SHIFT);
 }
 
+/* FPCR.AH, alternate handling: NaNs, denormals and tiny results as x86 has them (FEAT_AFP). */
+static inline bool fpx_alternate(const struct cpu *cpu) { return cpu->fpcr & FPCR_AH; }
+
+/* Of results. */
 static inline bool fpx_flush_to_zero(const struct cpu *cpu, unsigned esz)
 {
     return cpu->fpcr & (esz == 1 ? FPCR_FZ16 : FPCR_FZ);
@@ -47,7 +52,14 @@ static inline uint64_t fpx_infinity(unsigned esz, bool sign)
 
 static inline uint64_t fpx_max_normal(unsigned esz, bool sign) { return fpx_infinity(esz, sign) - 1; }
 static inline uint64_t fpx_quiet_bit(unsigned esz) { return 1ull << (fpx_formats[esz].fraction_bits - 1); }
-static inline uint64_t fpx_default_nan(unsigned esz) { return fpx_infinity(esz, false) | fpx_quiet_bit(esz); }
+static inline uint64_t fpx_quiet_nan(unsigned esz, bool sign) { return fpx_infinity(esz, sign) | fpx_quiet_bit(esz); }
+
+/* [FPDefaultNaN] */
+static inline uint64_t fpx_default_nan(const struct cpu *cpu, unsigned esz)
+{
+    return fpx_quiet_nan(esz, fpx_alternate(cpu));
+}
+
 static inline bool fpx_is_nan(const struct unpacked *u) { return u->class == CLASS_QNAN || u->class == CLASS_SNAN; }
 
 /* [FPUnpackBase]; alternative: half precision without infinities and NaNs (FPCR.AHP, conversions only). */
@@ -56,10 +68,14 @@ struct unpacked fpx_unpack_raw(unsigned esz, uint64_t bits, bool alternative);
 /* [FPUnpack]: denormal inputs are flushed where FPCR says so; half precision does that silently. */
 struct unpacked fpx_unpack(struct cpu *cpu, unsigned esz, uint64_t bits);
 
+/* [FPProcessDenorms] */
+void fpx_process_denorms(struct cpu *cpu, const struct unpacked *u, int n);
+
 /* [FPProcessNaN] */
 uint64_t fpx_process_nan(struct cpu *cpu, unsigned esz, const struct unpacked *u, uint64_t bits);
 
-/* [FPProcessNaNs]: the first signalling NaN, else the first quiet one. */
+/* [FPProcessNaNs]: the first signalling NaN, else the first quiet one; with FPCR.AH the first. Without any,
+ * [FPProcessDenorms]. */
 bool fpx_process_nans(struct cpu *cpu, unsigned esz, const struct unpacked *u, const uint64_t *bits, int n,
                       uint64_t *result);
 uint64_t fpx_invalid(struct cpu *cpu, unsigned esz);
@@ -101,6 +117,17 @@ uint64_t fpx_repack(unsigned esz, const struct unpacked *u, uint64_t bits);
 
 /* [FPConvertNaN] */
 uint64_t fpx_convert_nan(unsigned to, unsigned from, uint64_t bits);
+
+/* [FPNeg], which leaves NaNs alone with FPCR.AH. */
+uint64_t fpx_negate(const struct cpu *cpu, unsigned esz, uint64_t a);
+
+/* Around estimates, their Newton steps and conversions to BFloat16: with FPCR.AH they flush denormals to zero, round to
+ * nearest and raise no exceptions. */
+struct fpx_quietly {
+    uint32_t fpcr, fpsr;
+};
+struct fpx_quietly fpx_begin_quietly(struct cpu *cpu);
+uint64_t fpx_end_quietly(struct cpu *cpu, struct fpx_quietly before, uint64_t result);
 
 /* Infinity times zero, in either order. */
 static inline bool fpx_inf_times_zero(const struct unpacked *a, const struct unpacked *b)

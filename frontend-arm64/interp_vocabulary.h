@@ -100,6 +100,42 @@ struct cx {
 VOCABULARY VAL v_const(struct cx *cx, uint64_t value) { return (void)cx, value; }
 VOCABULARY VAL v_address(struct cx *cx, uint64_t value) { return (void)cx, value; }
 
+/* FPCR.AH and FPCR.NEP (sem.h); compiled code is not entered with them. */
+VOCABULARY VEC negated(struct cx *cx, struct shape s, VEC a)
+{
+    if (__builtin_expect(cx->cpu->fpcr & FPCR_AH, 0))
+        return fp_change_signs(cx->cpu, s.esz, s.lanes, a, eval_dup(fp_sign_bit(s.esz), s.esz, s.lanes));
+    return v_fneg(cx, s, a);
+}
+
+VOCABULARY VEC absolute(struct cx *cx, struct shape s, VEC a)
+{
+    if (__builtin_expect(cx->cpu->fpcr & FPCR_AH, 0))
+        return fp_change_signs(cx->cpu, s.esz, s.lanes, a, v_vand(cx, s, a, eval_dup(fp_sign_bit(s.esz), s.esz, s.lanes)));
+    return v_fabs(cx, s, a);
+}
+
+VOCABULARY VEC with_signs(struct cx *cx, struct shape s, VEC a, VEC signs)
+{
+    if (__builtin_expect(cx->cpu->fpcr & FPCR_AH, 0))
+        return fp_change_signs(cx->cpu, s.esz, s.lanes, a, signs);
+    return v_vxor(cx, s, a, signs);
+}
+
+VOCABULARY VEC muladd_bfloat(struct cx *cx, struct shape s, VEC sum, VEC a, VEC b)
+{
+    if (__builtin_expect(cx->cpu->fpcr & FPCR_AH, 0))
+        return fp_muladd_quietly(cx->cpu, s.lanes, sum, a, b);
+    return v_fmuladd(cx, s, sum, a, b, 0);
+}
+
+VOCABULARY VEC merged(struct cx *cx, struct shape s, VEC value, unsigned r)
+{
+    if (__builtin_expect(cx->cpu->fpcr & FPCR_NEP, 0) && s.lanes == 1)
+        return eval_lane_set(cx->cpu->v[r], s.esz, 0, eval_lane(value, s.esz, 0));
+    return value;
+}
+
 VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
 {
     (void)kind;

@@ -115,6 +115,17 @@ VOCABULARY VAL v_address(struct cx *cx, uint64_t value)
     return INT_VALUE(const, 0, .esz = CONST_ADDRESS, .imm = (int64_t)value);
 }
 
+/* Compiled code is not entered with FPCR.AH or FPCR.NEP (backend-x86_64/float.c). */
+VOCABULARY VEC negated(struct cx *cx, struct shape s, VEC a) { return v_fneg(cx, s, a); }
+VOCABULARY VEC absolute(struct cx *cx, struct shape s, VEC a) { return v_fabs(cx, s, a); }
+VOCABULARY VEC with_signs(struct cx *cx, struct shape s, VEC a, VEC signs) 
+{
+    s = (struct shape){3, s.lanes << s.esz == 16 ? 2 : 1};
+    return v_vxor(cx, s, a, signs);
+}
+VOCABULARY VEC muladd_bfloat(struct cx *cx, struct shape s, VEC sum, VEC a, VEC b) { return v_fmuladd(cx, s, sum, a, b, 0); }
+VOCABULARY VEC merged(struct cx *cx, struct shape s, VEC value, unsigned r) { return (void)cx, (void)s, (void)r, value; }
+
 static void end(struct cx *cx, struct ir_insn insn)
 {
     append(cx, insn);

@@ -30,12 +30,15 @@ static uint64_t mixed(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* [ComputePAC], where the manual leaves the algorithm to the implementation: two folded multiplications. The odd
+/* [ComputePAC]. Where --cpu doesn't name an algorithm of the manual, it is two folded multiplications, whose odd
  * constants are fractions of the golden ratio and of the square root of two. */
 static uint64_t compute(uint64_t pointer, uint64_t modifier, enum pauth_key key)
 {
     if (!atomic_load_explicit(&made, memory_order_acquire))
         pauth_new_keys((1u << PAUTH_KEYS) - 1);
+    if (feature_on[FEAT_PACQARMA5] || feature_on[FEAT_PACQARMA3])
+        return pauth_qarma(feature_on[FEAT_PACQARMA5] ? PAUTH_QARMA5 : PAUTH_QARMA3, pointer, modifier, keys[key][1],
+                           keys[key][0]);
     uint64_t first = mixed(pointer ^ keys[key][0], 0x9e3779b97f4a7c15);
     return mixed(first ^ modifier ^ keys[key][1], 0x6a09e667f3bcc909);
 }

@@ -1,13 +1,17 @@
 /* The vocabulary of the meanings. sem_*.inc is compiled twice: by interp.c, where VAL is a uint64_t and VEC a
  * union vec, and by lift.c, where both name values of the IR. The includer defines VAL, VEC, struct cx (with the
- * member w, the operation's width in bits), v_<name>() for each row of ir_ops.def, v_const(), v_address(),
- * branch(), branch_if(), branch_to(), stop(); this file adds what both share.
+ * member w, the operation's width in bits), v_<name>() for each row of ir_ops.def, v_const(), v_address(), negated(),
+ * absolute(), with_signs(), muladd_bfloat(), merged(), branch(), branch_if(), branch_to(), stop(); this file adds what both share.
  *
  *   v_add(cx, a, b)             at the instruction's width (in->sf); v64_add() always at 64 bits, v32_add() at 32
  *   v_fadd(cx, shape, a, b)     each lane of a vector; scalar floating point is one lane
  *   v_address(cx, value)        a constant that is made from the instruction's own address
  *   branch(cx, target, kind)    to a constant; branch_if(cx, truth, target) else falls through
  *   branch_to(cx, value, kind)  to a value
+ *   negated(cx, shape, a)       [FPNeg]; absolute(cx, shape, a): [FPAbs]; with_signs(cx, shape, a, signs): [FPNeg] of the
+ *                               lanes with a sign bit in signs. FPCR.AH lets them leave NaNs alone.
+ *   muladd_bfloat(cx, shape, sum, a, b)  v_fmuladd() of singles made from bfloats, which FPCR.AH changes more
+ *   merged(cx, shape, a, r)     what a scalar's register gets: with FPCR.NEP the other elements are those of register r
  *   stop(cx, reason, imm)       leaves the engine; the instruction's other effects are done
  *
  * Decide with a C `if` on fields of the instruction only, never on a VAL: lift.c doesn't compile otherwise.

@@ -29,15 +29,15 @@
 #define INFO_Q1(n)      INFO(n, V, 1, V, 0, 0, IR_SHAPE | IR_IMM)
 #define INFO_Q2(n)      INFO(n, V, 2, V, V, 0, IR_SHAPE | IR_IMM)
 #define INFO_Q3(n)      INFO(n, V, 3, V, V, V, IR_SHAPE | IR_IMM)
-#define INFO_F1         INFO_Q1
-#define INFO_F2         INFO_Q2
-#define INFO_F3         INFO_Q3
-#define INFO_WF1        INFO_Q1
-#define INFO_WF2        INFO_Q2
-#define INFO_WF3        INFO_Q3
-#define INFO_FX(n)      INFO(n, I, 1, V, 0, 0, IR_SHAPE | IR_IMM)
-#define INFO_XF(n)      INFO(n, V, 1, I, 0, 0, IR_SHAPE | IR_IMM)
-#define INFO_FFX(n)     INFO(n, I, 2, V, V, 0, IR_SHAPE | IR_IMM)
+#define INFO_F1(n)      INFO(n, V, 1, V, 0, 0, IR_SHAPE | IR_IMM | IR_FPCR)
+#define INFO_F2(n)      INFO(n, V, 2, V, V, 0, IR_SHAPE | IR_IMM | IR_FPCR)
+#define INFO_F3(n)      INFO(n, V, 3, V, V, V, IR_SHAPE | IR_IMM | IR_FPCR)
+#define INFO_WF1        INFO_F1
+#define INFO_WF2        INFO_F2
+#define INFO_WF3        INFO_F3
+#define INFO_FX(n)      INFO(n, I, 1, V, 0, 0, IR_SHAPE | IR_IMM | IR_FPCR)
+#define INFO_XF(n)      INFO(n, V, 1, I, 0, 0, IR_SHAPE | IR_IMM | IR_FPCR)
+#define INFO_FFX(n)     INFO(n, I, 2, V, V, 0, IR_SHAPE | IR_IMM | IR_FPCR)
 #define INFO_E__(n)     INFO(n, IR_NONE, 0, 0, 0, 0, IR_IMM)
 #define INFO_E__i(n)    INFO(n, I, 0, 0, 0, 0, IR_IMM)
 #define INFO_E__v(n)    INFO(n, V, 0, 0, 0, 0, IR_IMM)

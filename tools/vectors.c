@@ -6,7 +6,10 @@
  *   vectors propose DIRECTORY [ROW...]             appends lines for rows without vectors (or the rows named)
  *   vectors make FILE... -- COMMAND...             completes lines without an "=>" by what COMMAND computes
  *   vectors check FILE... -- COMMAND...            says where COMMAND computes something else
- *   vectors coverage FILE...                       says which implemented rows no vector has
+ *   vectors modes FILE...                          appends lines to the last FILE for what `coverage` misses of FPCR, FPSR
+ *   vectors coverage FILE...                       says which implemented rows no vector has, and which of them have
+ *                                                  none with a rounding mode, FZ, DN, AH, NEP, or that sets QC
+ *   vectors words [ROW...]                         lines `ROW WORD` of AdvSIMD, FP and CRC32 for benchmarks/isa
  *   vectors document FILE... [-- LOWERED]          all rows as a Markdown table: isa.md
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
  *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
@@ -113,6 +116,7 @@ static uint32_t repeat;
 #include "vectors_data.inc"
 #include "vectors_insn.inc"
 #include "vectors_propose.inc"
+#include "vectors_modes.inc"
 #include "vectors_stream.inc"
 
 /* --- commands ----------------------------------------------------------------------------------------- */
@@ -167,6 +171,10 @@ static int check(char **command)
         char difference[4096];
         if (qemu && got[i].signal == SIGILL && selected[i]->expected.signal != SIGILL) {
             unknown++; /* an instruction that is younger than this qemu */
+            continue;
+        }
+        if (qemu && selected[i]->request.state.fpcr & ~got[i].state.fpcr) {
+            unknown++; /* a bit of FPCR */
             continue;
         }
         if (describe_difference(selected[i], &got[i], difference, sizeof difference)) {
@@ -226,6 +234,15 @@ static void mark_covered(bool covered[A64_OP_COUNT])
         }
 }
 
+static void mark_shown(unsigned shown[A64_OP_COUNT])
+{
+    for (size_t i = 0; i < vector_count; i++) {
+        struct a64_insn in;
+        a64_decode(vectors[i].request.words[0], MACHINE_CODE, &in);
+        shown[in.op] |= shown_by(&vectors[i]);
+    }
+}
+
 static int coverage(void)
 {
     static bool covered[A64_OP_COUNT];
@@ -236,8 +253,9 @@ static int coverage(void)
         if (implemented(op) && !covered[op] && ++missing)
             printf("%s has no vector\n", rows[op].name);
     }
-    printf("%d rows, %d without a vector\n", total, missing);
-    return missing != 0;
+    int modes = missing_modes();
+    printf("%d rows, %d without a vector, %d without a mode of theirs\n", total, missing, modes);
+    return missing || modes;
 }
 
 /* --- isa.md -------------------------------------------------------------------------------------- */
@@ -329,6 +347,22 @@ static int document(const char *lowered_path)
     return 0;
 }
 
+/* One word of each row that computes with registers 0 to 3 alone, for each element size. */
+static int print_words(char **names)
+{
+    for (unsigned op = 1; op < A64_OP_COUNT; op++) {
+        bool wanted = !*names && implemented(op) && (is_simd(rows[op].value) || starts_with(rows[op].name, "CRC32"));
+        for (char **name = names; *name; name++)
+            wanted |= !strcmp(rows[op].name, *name);
+        for (unsigned esz = 0; wanted && esz < 5; esz++) {
+            uint32_t word;
+            if (cross_word(op, esz, &word))
+                printf("%s_%u %08x\n", rows[op].name, 8u << esz, word);
+        }
+    }
+    return 0;
+}
+
 /* The index of the next "--" from argv[i] on, or argc; argv[] ends there. */
 static int find_dashes(int argc, char **argv, int i)
 {
@@ -345,13 +379,15 @@ int main(int argc, char **argv)
         argc -= 2;
         argv += 2;
     }
-    const char *mode = argc > 2 ? argv[1] : "";
+    const char *mode = argc > 1 ? argv[1] : "";
     int dashes = find_dashes(argc, argv, 2),
         second = dashes < argc ? find_dashes(argc, argv, dashes + 1) : argc;
     char **command = dashes < argc ? argv + dashes + 1 : NULL,
          **other = second < argc ? argv + second + 1 : NULL;
 
-    if (!strcmp(mode, "propose"))
+    if (!strcmp(mode, "words"))
+        return print_words(argv + 2);
+    if (!strcmp(mode, "propose") && argc > 2)
         return propose(argv[2], argv + 3);
     if (!strcmp(mode, "stream") && dashes == 4 && command && other)
         return streams(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), command, other);
@@ -359,6 +395,8 @@ int main(int argc, char **argv)
         return cross_products(command, other);
     for (int i = 2; i < dashes; i++)
         read_file(argv[i]);
+    if (!strcmp(mode, "modes"))
+        return propose_modes(argv[dashes - 1]);
     if (!strcmp(mode, "coverage"))
         return coverage();
     if (!strcmp(mode, "document"))

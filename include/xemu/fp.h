@@ -81,6 +81,10 @@ union vec fp_bfloat_dot(const struct cpu *cpu, union vec sum, union vec a, union
 union vec fp_bfloat_matrix(const struct cpu *cpu, union vec sum, union vec a, union vec b);
 /* NZCV in bits 31..28; signal_all: FCMPE, every NaN raises Invalid Operation. */
 uint32_t fp_soft_compare(struct cpu *cpu, unsigned esz, uint64_t a, uint64_t b, bool signal_all);
+/* The lanes with the signs changed ([FPNeg]) that `signs` has bits for. */
+union vec fp_change_signs(const struct cpu *cpu, unsigned esz, unsigned lanes, union vec v, union vec signs);
+/* sum + a * b of singles that were bfloats (BFMLAL) with FPCR.AH. */
+union vec fp_muladd_quietly(struct cpu *cpu, unsigned lanes, union vec sum, union vec a, union vec b);
 /* All ones or zero. */
 uint64_t fp_compare_mask(struct cpu *cpu, unsigned esz, uint64_t a, uint64_t b, enum fp_relation relation);
 

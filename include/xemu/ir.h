@@ -52,6 +52,7 @@ enum ir_flags {
     IR_SHAPE = 4,   /* .esz and .lanes matter */
     IR_IMM = 8,     /* .imm matters */
     IR_END = 16,    /* ends a block */
+    IR_FPCR = 32,   /* depends on FPCR */
 };
 
 struct ir_op_info {

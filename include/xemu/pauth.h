@@ -7,6 +7,10 @@
 /* In the order of the instructions' encodings and of prctl(PR_PAC_RESET_KEYS). */
 enum pauth_key { PAUTH_IA, PAUTH_IB, PAUTH_DA, PAUTH_DB, PAUTH_GA, PAUTH_KEYS };
 
+/* The architected algorithms; both keys and the result are [ComputePACQARMA]'s. */
+enum pauth_algorithm { PAUTH_QARMA5, PAUTH_QARMA3 };
+uint64_t pauth_qarma(enum pauth_algorithm algorithm, uint64_t data, uint64_t modifier, uint64_t key0, uint64_t key1);
+
 /* New random keys, those whose bits (1 << enum pauth_key) are set: at execve and by prctl. */
 void pauth_new_keys(unsigned which);
 

@@ -51,6 +51,26 @@ Test(features, is_switched_with_those_that_need_it)
     cr_expect(feature_on[FEAT_CSSC]);
 }
 
+/* With SHA-512's instructions, which are functions, OpenSSL is five times slower than without. */
+Test(features, default_has_what_is_fast)
+{
+    cr_assert_null(cpu_select(NULL));
+    cr_expect(feature_on[FEAT_DotProd]);
+    cr_expect_not(feature_on[FEAT_SHA512] || feature_on[FEAT_FP16] || feature_on[FEAT_AFP]);
+}
+
+Test(features, algorithm_of_pointer_authentication_is_chosen_by_name)
+{
+    enum { ISAR1 = 1, ISAR2 = 2 };
+    cr_assert_null(cpu_select("max"));
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR1) & 0xff000ff0, 0x10000400); /* GPI, API */
+    cr_assert_null(cpu_select("max+pacqarma5"));
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR1) & 0xff000ff0, 0x01000040); /* GPA, APA */
+    cr_assert_null(cpu_select("neoverse-v1+FEAT_PACQARMA3"));
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR1) & 0xff000ff0, 0);
+    cr_expect_eq(cpu_id_register(ISAR0, ISAR2) & 0xff00, 0x1100); /* APA3, GPA3 */
+}
+
 Test(features, wrong_names_are_refused)
 {
     cr_expect_not_null(cpu_select("cortex-a54"));

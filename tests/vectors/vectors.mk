@@ -3,7 +3,7 @@ MACHINE := build/vectors/machine
 QEMU    ?= qemu-aarch64 -cpu max,pauth=off
 export LLVM_MC ?= $(lastword $(sort $(wildcard /usr/bin/llvm-mc-*)))
 
-$B/tools/vectors: tools/vectors.c $B/frontend-arm64/decode.c.o
+$B/tools/vectors $B/tools/sweep: $B/tools/%: tools/%.c $B/frontend-arm64/decode.c.o
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
 
@@ -12,7 +12,12 @@ $(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0x10020000,--defsym=code=0x10010800 -o $@ $<
-guest-programs: $(MACHINE)
+# In the reach of a branch from its slots (sweep.c).
+build/vectors/sweep: tests/vectors/sweep.c
+	@mkdir -p $(@D)
+	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
+	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0xa000000 -o $@ $<
+guest-programs: $(MACHINE) build/vectors/sweep
 
 # How compiled code executes each row, by the back end itself.
 $B/tools/lowered: tools/lowered.c $(UNITLIB)

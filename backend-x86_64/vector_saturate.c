@@ -1,0 +1,381 @@
+/* Vectors of integers that saturate: the host's saturating operations, with FPSR.QC; dot products; halving. */
+#include "lower.h"
+
+/* --- what they share ---------------------------------------------------------------------------------- */
+
+/* FPSR.QC, unless the register is zero within `bytes`. Both ways are fast: pixels and samples are often clipped. */
+static void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
+{
+    if (bytes < 16)
+        zero_above(l, reg, bytes);
+    emit_v_rr(&l->e, V_PTEST, reg, VEX_NONE, reg);
+    uint8_t *zero = emit_jcc(&l->e, CC_E);
+    emit_mi32(&l->e, X86_OR, CPU_FIELD(fpsr), FPSR_QC);
+    if (!l->e.full)
+        emit_patch(zero, l->e.at);
+    l->e.flags_written++;
+}
+
+/* The rare case: the function is called, for the result, too. */
+static struct cold *call_unless_zero(struct lower *l, const struct ir_insn *insn, unsigned reg, unsigned bytes)
+{
+    if (bytes < 16)
+        zero_above(l, reg, bytes);
+    struct cold *cold = new_cold(l, insn);
+    emit_v_rr(&l->e, V_PTEST, reg, VEX_NONE, reg);
+    cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+    cold->back = l->e.at;
+    l->e.flags_written++;
+    return cold;
+}
+
+static void ones(struct lower *l, unsigned reg) { emit_v(l, V_PCMPEQD, reg, reg, reg); }
+
+/* The lowest or highest number of signed lanes of 2, 4 bytes: only the top bit, or all bits but the upper half. */
+static void top_bits(struct lower *l, unsigned esz, unsigned reg)
+{
+    ones(l, reg);
+    shift_lanes(l, esz, LEFT, reg, reg, (8u << esz) - 1);
+}
+
+static void top_bits_of_bytes(struct lower *l, unsigned reg)
+{
+    unsigned k = take_temp(l);
+    emit_mov_imm(&l->e, k, 0x8080808080808080);
+    emit_v_rr(&l->e, V_MOVQ_TO_X, reg, VEX_NONE, k);
+    emit_v(l, V_PUNPCKLQDQ, reg, reg, reg);
+}
+
+static void finish_from(struct lower *l, const struct ir_insn *insn, unsigned t)
+{
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_vector(l, reg, bytes_of(insn));
+}
+
+/* --- sums and differences ----------------------------------------------------------------------------- */
+
+/* Lanes of 1 and 2 bytes. Saturated is what differs from the sum modulo the lane's size. */
+static bool lower_short_sum(struct lower *l, const struct ir_insn *insn)
+{
+    static const struct {
+        uint16_t op;
+        uint8_t saturating[2], modular[2];
+    } rows[] = {
+        {IR_vsqadd, {V_PADDSB, V_PADDSW}, {V_PADDB, V_PADDW}},
+        {IR_vuqadd, {V_PADDUSB, V_PADDUSW}, {V_PADDB, V_PADDW}},
+        {IR_vsqsub, {V_PSUBSB, V_PSUBSW}, {V_PSUBB, V_PSUBW}},
+        {IR_vuqsub, {V_PSUBUSB, V_PSUBUSW}, {V_PSUBB, V_PSUBW}},
+    };
+    unsigned row = 0, esz = insn->esz;
+    while (rows[row].op != insn->op)
+        row++;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    emit_v(l, (enum x86_vop)rows[row].saturating[esz], t, a, b);
+    emit_v(l, (enum x86_vop)rows[row].modular[esz], u, a, b);
+    emit_v(l, V_PXOR, u, u, t);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* Lanes of 4 and 8 bytes. Signed: the sum's sign differs from those of both summands; the difference's from the minuend's,
+ * whose sign differs from the subtrahend's. Unsigned: the sum is below a summand; the minuend is below the subtrahend. */
+static bool lower_long_sum(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, sub[2] = {V_PSUBD, V_PSUBQ}, max[2] = {V_PMAXUD, V_PMAXUQ};
+    unsigned esz = insn->esz, longer = esz - 2;
+    bool is_signed = insn->op == IR_vsqadd || insn->op == IR_vsqsub;
+    bool adds = insn->op == IR_vsqadd || insn->op == IR_vuqadd;
+    if (!is_signed && !emit_v_has((enum x86_vop)max[longer], host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    if (is_signed && !xmm_is_left(l))
+        return false;
+    emit_v(l, (enum x86_vop)(adds ? add : sub)[longer], t, a, b);
+    if (is_signed) {
+        unsigned v = take_xmm(l);
+        emit_v(l, V_PXOR, u, a, adds ? t : b);
+        emit_v(l, V_PXOR, v, adds ? b : a, t);
+        emit_v(l, V_PAND, u, u, v);
+        leave_xmm(l, v);
+        shift_lanes(l, esz, RIGHT, u, u, (8u << esz) - 1);
+    } else {
+        emit_v(l, (enum x86_vop)max[longer], u, adds ? t : a, adds ? a : b);
+        emit_v(l, V_PXOR, u, u, adds ? t : a);
+    }
+    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
+    cold->args[0] = (int16_t)(XMM + a);
+    cold->args[1] = (int16_t)(XMM + b);
+    cold->result = (int16_t)(XMM + t);
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* --- narrower, doubled products ------------------------------------------------------------------------- */
+
+/* t = a shifted right by the immediate of a narrowing, rounded or not. */
+static void shift_before_narrowing(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned a)
+{
+    static const uint8_t add[4] = {0, V_PADDW, V_PADDD, V_PADDQ};
+    unsigned count = (unsigned)insn->imm & 0xff, wide = insn->esz + 1u, bits = 8u << wide;
+    unsigned digit = insn->op == IR_vuqshrn ? RIGHT : ARITHMETIC;
+    if (!count) {
+        move_xmm(l, t, a);
+        return;
+    }
+    if (!(insn->imm >> 8)) {
+        shift_lanes(l, wide, digit, t, a, count);
+        return;
+    }
+    unsigned round = take_xmm(l); /* the bit that is shifted out last */
+    shift_lanes(l, wide, LEFT, round, a, bits - count);
+    shift_lanes(l, wide, RIGHT, round, round, bits - 1);
+    shift_lanes(l, wide, digit, t, a, count);
+    emit_v(l, (enum x86_vop)add[wide], t, t, round);
+    leave_xmm(l, round);
+}
+
+/* To bytes and to halfwords; saturated is what isn't the same when it is widened again. */
+static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t signed_pack[2] = {V_PACKSSWB, V_PACKSSDW}, unsigned_pack[2] = {V_PACKUSWB, V_PACKUSDW};
+    static const uint8_t widen[2] = {V_PMOVSXBW, V_PMOVSXWD}, min[2] = {V_PMINUW, V_PMINUD};
+    unsigned esz = insn->esz, half = 8u << esz;
+    if (esz > 1 || insn->lanes == 1)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    shift_before_narrowing(l, insn, t, a);
+    leave_xmm(l, a);
+    unsigned u = take_xmm(l);
+    if (insn->op == IR_vuqshrn) {
+        ones(l, u);
+        shift_lanes(l, esz + 1, RIGHT, u, u, half);
+        emit_v(l, (enum x86_vop)min[esz], u, u, t);
+        emit_v(l, V_PXOR, t, t, u); /* what goes beyond */
+        emit_v(l, (enum x86_vop)unsigned_pack[esz], u, u, u);
+        set_qc_unless_zero(l, t, 16);
+        leave_xmm(l, t);
+        t = u;
+    } else if (insn->op == IR_vsqshrun) {
+        shift_lanes(l, esz + 1, RIGHT, u, t, half);
+        emit_v(l, (enum x86_vop)unsigned_pack[esz], t, t, t);
+        set_qc_unless_zero(l, u, 16);
+        leave_xmm(l, u);
+    } else {
+        move_xmm(l, u, t);
+        emit_v(l, (enum x86_vop)signed_pack[esz], t, t, t);
+        unsigned wide = take_xmm(l);
+        emit_v_unary(l, (enum x86_vop)widen[esz], wide, t);
+        emit_v(l, V_PXOR, u, u, wide);
+        leave_xmm(l, wide);
+        set_qc_unless_zero(l, u, 16);
+        leave_xmm(l, u);
+    }
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* Halfwords, the high half of the doubled product: only the square of the least number is too great, and wraps to it. */
+static bool lower_doubled_high(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz != 1)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
+    if (insn->op == IR_vsqrdmulh) {
+        emit_v(l, V_PMULHRSW, t, a, b);
+    } else {
+        unsigned low = take_xmm(l);
+        emit_v(l, V_PMULLW, low, a, b);
+        emit_v(l, V_PMULHW, t, a, b);
+        shift_lanes(l, 1, RIGHT, low, low, 15);
+        emit_v(l, V_PADDW, t, t, t);
+        emit_v(l, V_POR, t, t, low);
+        leave_xmm(l, low);
+    }
+    leave_xmm(l, a);
+    leave_xmm(l, b);
+    unsigned u = take_xmm(l);
+    top_bits(l, 1, u);
+    emit_v(l, V_PCMPEQW, u, u, t);
+    emit_v(l, V_PXOR, t, t, u);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* The doubled product of halfwords that were widened. */
+static bool lower_doubled(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz != 2 || insn_at(l, insn->arg[0])->op != IR_vsxtl || insn_at(l, insn->arg[1])->op != IR_vsxtl ||
+        insn_at(l, insn->arg[0])->esz != 2 || insn_at(l, insn->arg[1])->esz != 2)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    emit_v(l, V_PMULLD, t, a, b);
+    emit_v(l, V_PADDD, t, t, t);
+    top_bits(l, 2, u);
+    emit_v(l, V_PCMPEQD, u, u, t);
+    emit_v(l, V_PXOR, t, t, u);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* --- dot products, halving -------------------------------------------------------------------------------- */
+
+/* t = the even or odd bytes of each halfword of a, as numbers. */
+static void bytes_of_halves(struct lower *l, unsigned t, unsigned a, bool odd, bool is_signed)
+{
+    if (!odd)
+        shift_lanes(l, 1, LEFT, t, a, 8);
+    shift_lanes(l, 1, is_signed ? ARITHMETIC : RIGHT, t, odd ? a : t, 8);
+}
+
+/* PMADDWD adds the products of two neighbours: of the even bytes, then of the odd ones. */
+static bool lower_dot(struct lower *l, const struct ir_insn *insn)
+{
+    bool a_signed = insn->op == IR_vsdot, b_signed = insn->op != IR_vudot;
+    unsigned a = use_xmm(l, insn->arg[1]), b = use_xmm(l, insn->arg[2]), t = take_xmm(l), u = take_xmm(l);
+    bytes_of_halves(l, t, a, false, a_signed);
+    bytes_of_halves(l, u, b, false, b_signed);
+    emit_v(l, V_PMADDWD, t, t, u);
+    bytes_of_halves(l, u, a, true, a_signed);
+    if (a != b)
+        leave_xmm(l, a);
+    unsigned v = take_xmm(l);
+    bytes_of_halves(l, v, b, true, b_signed);
+    leave_xmm(l, b);
+    emit_v(l, V_PMADDWD, u, u, v);
+    leave_xmm(l, v);
+    emit_v(l, V_PADDD, t, t, u);
+    leave_xmm(l, u);
+    unsigned sum = use_xmm(l, insn->arg[0]);
+    emit_v(l, V_PADDD, t, t, sum);
+    leave_xmm(l, sum);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* PAVG is (a + b + 1) / 2 of unsigned numbers. Signed ones are made unsigned by their top bits; for a difference
+ * (a - b) / 2 + 128 is the average of a and ~b. */
+static bool lower_average(struct lower *l, const struct ir_insn *insn)
+{
+    bool subtracts = insn->op == IR_vshsub || insn->op == IR_vuhsub;
+    bool is_signed = insn->op == IR_vsrhadd || insn->op == IR_vshsub;
+    unsigned esz = insn->esz;
+    if (esz > 1)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), top = take_xmm(l), t = take_xmm(l);
+    esz ? top_bits(l, 1, top) : top_bits_of_bytes(l, top);
+    if (subtracts) {
+        ones(l, t);
+        emit_v(l, V_PXOR, t, t, b);
+        if (is_signed)
+            emit_v(l, V_PXOR, t, t, top);
+    } else {
+        emit_v(l, V_PXOR, t, b, top);
+    }
+    leave_xmm(l, b);
+    if (is_signed) {
+        unsigned u = take_xmm(l);
+        emit_v(l, V_PXOR, u, a, top);
+        emit_v(l, esz ? V_PAVGW : V_PAVGB, t, t, u);
+        leave_xmm(l, u);
+    } else {
+        emit_v(l, esz ? V_PAVGW : V_PAVGB, t, t, a);
+    }
+    emit_v(l, V_PXOR, t, t, top);
+    leave_xmm(l, top);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* Bytes, halved without rounding: the rounded average of the inverted numbers, inverted; for signed ones all but the top
+ * bit is inverted. */
+static bool lower_halving_bytes(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz != 0)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), mask = take_xmm(l), t = take_xmm(l);
+    if (insn->op == IR_vuhadd) {
+        ones(l, mask);
+    } else {
+        top_bits_of_bytes(l, mask);
+        ones(l, t);
+        emit_v(l, V_PXOR, mask, mask, t);
+    }
+    emit_v(l, V_PXOR, t, b, mask);
+    if (a != b)
+        leave_xmm(l, b);
+    unsigned u = take_xmm(l);
+    emit_v(l, V_PXOR, u, a, mask);
+    emit_v(l, V_PAVGB, t, t, u);
+    leave_xmm(l, u);
+    emit_v(l, V_PXOR, t, t, mask);
+    leave_xmm(l, mask);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* Unsigned bytes shifted right by one bit less, and halved with rounding. */
+static bool lower_rounding_shift_bytes(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned count = (unsigned)insn->imm - 1;
+    if (insn->esz != 0)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), u = take_xmm(l);
+    if (count) {
+        unsigned k = take_temp(l);
+        shift_lanes(l, 1, RIGHT, t, a, count);
+        emit_mov_imm(&l->e, k, 0x0101010101010101u * (0xffu >> count));
+        emit_v_rr(&l->e, V_MOVQ_TO_X, u, VEX_NONE, k);
+        emit_v(l, V_PUNPCKLQDQ, u, u, u);
+        emit_v(l, V_PAND, t, t, u);
+    } else {
+        move_xmm(l, t, a);
+    }
+    clear_xmm(l, u);
+    emit_v(l, V_PAVGB, t, t, u);
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
+bool lower_saturating(struct lower *l, const struct ir_insn *insn)
+{
+    switch ((enum ir_op)insn->op) {
+    case IR_vsqadd:
+    case IR_vuqadd:
+    case IR_vsqsub:
+    case IR_vuqsub:
+        return insn->esz < 2 ? lower_short_sum(l, insn) : lower_long_sum(l, insn);
+    case IR_vsqshrn:
+    case IR_vuqshrn:
+    case IR_vsqshrun:
+        return lower_narrow(l, insn);
+    case IR_vsqdmulh:
+    case IR_vsqrdmulh:
+        return lower_doubled_high(l, insn);
+    case IR_vsqdmul:
+        return lower_doubled(l, insn);
+    case IR_vsdot:
+    case IR_vudot:
+    case IR_vusdot:
+        return lower_dot(l, insn);
+    case IR_vshadd:
+    case IR_vuhadd:
+        return lower_halving_bytes(l, insn);
+    case IR_vurshri:
+        return lower_rounding_shift_bytes(l, insn);
+    case IR_vsrhadd:
+    case IR_vshsub:
+    case IR_vuhsub:
+        return lower_average(l, insn);
+    default:
+        return false;
+    }
+}
