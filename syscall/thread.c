@@ -23,6 +23,7 @@
 #include "abi.h"
 #include "handlers.h"
 #include "task.h"
+#include "uring.h"
 
 enum { GUARD_SIZE = 4096 };
 
@@ -182,6 +183,7 @@ void threads_fork_prepare(struct task *task)
 {
     pthread_mutex_lock(&blocks_lock);
     ipc_fork_prepare();
+    uring_fork_prepare();
     pthread_mutex_lock(&task->sighand->lock);
     guestmem_fork_prepare();
     jit_fork_prepare();
@@ -192,6 +194,7 @@ void threads_fork_done(struct task *task, enum forked forked)
     jit_fork_done(forked == FORKED_PARENT ? NULL : this_cpu);
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
+    uring_fork_done(forked != FORKED_PARENT);
     ipc_fork_done();
     if (forked != FORKED_PARENT) { /* the other threads don't exist here */
         struct thread_block *next;
