@@ -10,6 +10,8 @@
  * that called may be gone. */
 GENERAL_REGISTERS uint64_t jit_direct_call(struct cpu *cpu)
 {
+    if (sys_clock_direct(cpu))
+        return cpu->stop ? 1 + EXIT_BRANCH : 0;
     struct jit *jit = cpu->jit;
     atomic_store_explicit(&jit->reading, false, memory_order_release);
     bool done = sys_call_direct(cpu);

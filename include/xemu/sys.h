@@ -20,6 +20,9 @@ void sys_call(struct cpu *cpu);
  * has to do it. */
 GENERAL_REGISTERS bool sys_call_direct(struct cpu *cpu);
 
+/* The same for a clock that the guest's vDSO asks for: it never sleeps. */
+GENERAL_REGISTERS bool sys_clock_direct(struct cpu *cpu);
+
 /* Builds the frames of pending, deliverable signals on the guest's stack and redirects cpu to the handlers, or
  * lets the default action happen (which may not return). Clears cpu->stop as far as it was about signals. */
 void sys_deliver_signals(struct cpu *cpu);
