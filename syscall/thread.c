@@ -3,6 +3,7 @@
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
+#include <xemu/host_thread.h>
 #include <xemu/interp.h>
 #include <xemu/jit.h>
 #include <xemu/own.h>
@@ -274,7 +275,7 @@ int thread_start(struct thread_block *block, void *(*main)(void *), void *arg)
     pthread_attr_init(&attr);
     pthread_attr_setstack(&attr, block->stack, THREAD_STACK_SIZE);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &attr, main, arg);
+    int error = host_thread(&thread, &attr, main, arg);
     pthread_attr_destroy(&attr);
     return -error;
 }
