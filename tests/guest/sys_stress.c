@@ -24,6 +24,7 @@ enum {
 };
 
 static int longer = 1;
+static int patience = 20; /* seconds, with what might hang */
 
 static atomic_int begun, over, handled, sent;
 static pthread_t threads[THREADS];
@@ -249,7 +250,7 @@ static void copies_find_nothing_locked(void)
             int fd = open("/proc/self/maps", O_RDONLY);
             _exit(read(fd, text, sizeof text) > 0 ? 3 : 4);
         }
-        alarm(20); /* for one that hangs */
+        alarm(patience); /* for one that hangs */
         CHECK(waitpid(pid, &status, __WALL), pid);
         CHECK(status, 3 << 8);
     }
@@ -274,6 +275,7 @@ static const struct {
 static void again_and_again(const char *name, time_t seconds)
 {
     time_t stop = time(NULL) + seconds;
+    patience = 300; /* at low priority */
     long rounds = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         while (!strcmp(name, parts[i].name) && time(NULL) < stop && !check_failures) {
