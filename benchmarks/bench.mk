@@ -19,6 +19,15 @@ bench: ## time native, xemu and qemu-aarch64 (ARGS="kernel... -n runs")
 	$(MAKE) -j$(JOBS) $B/xemu kernels
 	build/bench/bench -x $B/xemu $(ARGS)
 
+# What system calls cost.
+build/calls/arm64: benchmarks/calls.c benchmarks/kernel.h benchmarks/suite/suite.h
+	$(call LAB_CC,$(ARM64_CC))
+build/calls/amd64: benchmarks/calls.c benchmarks/kernel.h benchmarks/suite/suite.h
+	$(call LAB_CC,$(CC))
+.PHONY: calls
+calls: $B/xemu build/calls/arm64 build/calls/amd64 ## what system calls cost natively, under xemu and qemu-aarch64 (ROUNDS=11)
+	benchmarks/calls $(or $(ROUNDS),11)
+
 # The overhead lab: kernels and programs of its own for both architectures, and what runs them.
 SUITE    := $(patsubst benchmarks/suite/%.c,%,$(wildcard benchmarks/suite/*.c))
 LAB_SRC  := $(filter-out benchmarks/overhead/agent.c,$(wildcard benchmarks/overhead/*.c))

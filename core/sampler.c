@@ -3,6 +3,7 @@
 #include <xemu/sampler.h>
 
 #include <xemu/flame.h>
+#include <xemu/host_thread.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/report.h>
@@ -129,21 +130,6 @@ static void *run(void *unused)
     return unused;
 }
 
-/* The C library takes a signal for itself when it makes its first thread. All signals are the guest's, so
- * that the action that stands for the guest's is put back. */
-static int create_thread(void)
-{
-    enum { C_LIBRARY_SIGNAL = 33, SET_SIZE = 8 };
-    struct {
-        uint64_t handler, flags, restorer, mask;
-    } guests;
-    bool saved = syscall(SYS_rt_sigaction, C_LIBRARY_SIGNAL, NULL, &guests, SET_SIZE) == 0;
-    int error = pthread_create(&sampler.thread, NULL, run, NULL);
-    if (saved)
-        syscall(SYS_rt_sigaction, C_LIBRARY_SIGNAL, &guests, NULL, SET_SIZE);
-    return error;
-}
-
 static void start(void)
 {
     sigset_t all, before;
@@ -151,7 +137,7 @@ static void start(void)
     sampler.stopped = false;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the guest's signals are not the sampler's */
-    if (create_thread() || pthread_getcpuclockid(sampler.thread, &sampler.clock))
+    if (host_thread(&sampler.thread, NULL, run, NULL) || pthread_getcpuclockid(sampler.thread, &sampler.clock))
         die(126, "no thread for samples");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -11,10 +11,7 @@
 GENERAL_REGISTERS uint64_t jit_direct_call(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
-    atomic_store_explicit(&jit->reading, false, memory_order_release);
-    bool done = sys_call_direct(cpu);
-    atomic_store(&jit->reading, true); /* before the epoch is read */
-    if (!done)
+    if (!sys_call_direct(cpu, &jit->reading)) /* which is true again before the epoch is read */
         return 1 + EXIT_SYSCALL;
     bool leaves =
         cpu->stop || atomic_load(&cache.epoch) != atomic_load_explicit(&jit->epoch, memory_order_relaxed);

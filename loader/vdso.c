@@ -44,15 +44,26 @@ enum {
     SYMBOLS
 };
 
-/* Each function is `mov x8, #number; svc #0; ret`. The handler's way back has no `ret`, but a nop before it
+/* A function is `mov x8, #number; svc #0; ret`. For clock_gettime the SVC gives seconds and nanoseconds in x2 and x3,
+ * which gettimeofday makes use of, too (ORDER vdso_clock: syscall/time.c). The handler's way back has no `ret`, but a nop before it
  * because unwinders look up the address before the return address. They know these two instructions by sight:
  * Linux, too, says nothing about them in .eh_frame. */
 struct code {
     uint32_t nop, sigreturn[2];
-    uint32_t gettimeofday[3], clock_gettime[3], clock_getres[3], getrandom[3];
+    uint32_t gettimeofday[14], clock_gettime[5], clock_getres[3], getrandom[3];
 };
 #define MOV_X8(number) (0xd2800008u | (number) << 5)
 enum { SVC = 0xd4000001, RET = 0xd65f03c0, NOP = 0xd503201f };
+enum {
+    X0_CBZ = 0xb4000000, /* distances are in words, << 5 */
+    X0_CBNZ = 0xb5000000,
+    X1_CBNZ = 0xb5000001,
+    X0_TO_X1 = 0xaa0003e1,
+    X0_ZERO = 0xd2800000,
+    X4_1000 = 0xd2807d04,
+    X3_BY_X4 = 0x9ac40863,    /* udiv x3, x3, x4 */
+    STORE_X2_X3 = 0xa9000c22, /* stp x2, x3, [x1] */
+};
 
 /* DWARF: in all functions the frame is at sp and the return address in x30. */
 struct frame_info {
@@ -180,8 +191,9 @@ static const struct vdso image = {
                 {DT_NULL, {0}}},
     .code = {NOP,
              {MOV_X8(139), SVC},
-             {MOV_X8(169), SVC, RET},
-             {MOV_X8(113), SVC, RET},
+             {X1_CBNZ | 11 << 5, X0_CBZ | 10 << 5, X0_TO_X1, X0_ZERO /* CLOCK_REALTIME */, MOV_X8(113), SVC,
+              X0_CBNZ | 4 << 5, X4_1000, X3_BY_X4, STORE_X2_X3, RET, MOV_X8(169), SVC, RET},
+             {MOV_X8(113), SVC, X0_CBNZ | 2 << 5, STORE_X2_X3, RET},
              {MOV_X8(114), SVC, RET},
              {MOV_X8(278), SVC, RET}},
 };

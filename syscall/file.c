@@ -13,8 +13,7 @@
 
 /* ---- opening ---- */
 
-/* A file of /proc that xemu makes; only for reading, as the real ones. */
-static bool opens_made_file(const struct guest_path *path, uint64_t host_flags)
+bool path_is_made(const struct guest_path *path, uint64_t host_flags)
 {
     return path->proc > PROC_EXE && (host_flags & O_ACCMODE) == O_RDONLY &&
            !(host_flags & (O_PATH | O_DIRECTORY));
@@ -28,7 +27,7 @@ int64_t sys_openat(struct cpu *cpu, const uint64_t args[6])
     int error = path_get(&path, (int)args[0], args[1], !(flags & O_NOFOLLOW));
     if (error)
         return error;
-    if (opens_made_file(&path, flags))
+    if (path_is_made(&path, flags))
         return proc_open(path.proc, (int)args[0], path.text, flags);
     return HOST_CALL(SYS_openat, args[0], path_arg(&path, args[1]), flags, args[3]);
 }
@@ -65,7 +64,7 @@ int64_t sys_openat2(struct cpu *cpu, const uint64_t args[6])
     error = path_get(&path, (int)args[0], args[1], !(how.flags & O_NOFOLLOW));
     if (error)
         return error;
-    if (opens_made_file(&path, how.flags))
+    if (path_is_made(&path, how.flags))
         return proc_open(path.proc, (int)args[0], path.text, how.flags);
     if (how.resolve) /* relative to a root of the guest's choice: the path isn't ours to replace */
         path.host = NULL;

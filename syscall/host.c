@@ -42,31 +42,48 @@ __asm__(".pushsection .text\n"
         ".popsection\n");
 
 extern const char host_call_check[], host_call_insn[], host_call_restart[], host_call_done[];
+extern const char host_direct_check[], host_direct_insn[], host_direct_restart[], host_direct_done[];
+
+/* The places where calls are made for the guest. ORDER direct_call: direct.c */
+static const struct place {
+    const char *check, *insn, *restart, *done;
+} places[] = {
+    {host_call_check, host_call_insn, host_call_restart, host_call_done},
+    {host_direct_check, host_direct_insn, host_direct_restart, host_direct_done},
+};
+enum { PLACES = sizeof places / sizeof *places };
 
 int64_t host_call(long number, const uint64_t args[6])
 {
     return host_call_stub(&this_cpu->stop, number, args);
 }
 
-void host_call_rewind(void *ucontext)
+static void rewind_at(const struct place *place, greg_t *regs)
 {
-    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
     uint64_t rip = (uint64_t)regs[REG_RIP];
-    if (rip < (uint64_t)host_call_check || rip > (uint64_t)host_call_insn)
+    if (rip < (uint64_t)place->check || rip > (uint64_t)place->insn)
         return;
     /* A call that sleeps for a relative time isn't repeated but resumed, by restart_syscall. With a handler
      * in between, the kernel's answer to that is EINTR (do_no_restart_syscall). */
-    if (rip == (uint64_t)host_call_insn && regs[REG_RAX] == SYS_restart_syscall) {
+    if (rip == (uint64_t)place->insn && regs[REG_RAX] == SYS_restart_syscall) {
         regs[REG_RAX] = -EINTR;
-        regs[REG_RIP] = (greg_t)host_call_done;
+        regs[REG_RIP] = (greg_t)place->done;
         return;
     }
-    regs[REG_RIP] = (greg_t)host_call_restart;
+    regs[REG_RIP] = (greg_t)place->restart;
+}
+
+void host_call_rewind(void *ucontext)
+{
+    for (int i = 0; i < PLACES; i++)
+        rewind_at(&places[i], ((ucontext_t *)ucontext)->uc_mcontext.gregs);
 }
 
 void host_call_repeat(void *ucontext)
 {
     greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
-    if (regs[REG_RIP] == (greg_t)host_call_done && regs[REG_RAX] == -EINTR)
-        regs[REG_RIP] = (greg_t)host_call_restart;
+    for (int i = 0; i < PLACES; i++) {
+        if (regs[REG_RIP] == (greg_t)places[i].done && regs[REG_RAX] == -EINTR)
+            regs[REG_RIP] = (greg_t)places[i].restart;
+    }
 }

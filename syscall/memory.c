@@ -10,6 +10,7 @@
 #include "abi.h"
 #include "handlers.h"
 #include "task.h"
+#include "uring.h"
 
 enum { PAGE = 4096, PROT_SEM = 8 };
 
@@ -24,7 +25,10 @@ int64_t sys_mmap(struct cpu *cpu, const uint64_t args[6])
     int flags = (int)args[3] & ~HOST_MAP_ONLY;
     if (args[5] & (PAGE - 1))
         return -EINVAL;
-    return guest_mmap(args[0], args[1], prot, flags, (int)args[4], (int64_t)args[5]);
+    int64_t addr = guest_mmap(args[0], args[1], prot, flags, (int)args[4], (int64_t)args[5]);
+    if (addr >= 0 && !(flags & MAP_ANONYMOUS))
+        uring_mapped((int)args[4], args[5], (uint64_t)addr);
+    return addr;
 }
 
 int64_t sys_munmap(struct cpu *cpu, const uint64_t args[6])

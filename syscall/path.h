@@ -27,6 +27,9 @@ static inline uint64_t path_arg(const struct guest_path *path, uint64_t addr)
     return path->host ? (uint64_t)(uintptr_t)path->host : addr;
 }
 
+/* Opened like this it is a file of /proc that xemu makes; only for reading, as the real ones. */
+bool path_is_made(const struct guest_path *path, uint64_t host_flags);
+
 /* Handler of the PATH rows: translates each path argument and makes the host's call of the row. */
 int64_t path_call(struct cpu *cpu, const uint64_t args[6]);
 

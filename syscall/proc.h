@@ -62,6 +62,10 @@ struct mapping {
 /* Visits the guest's mappings from low to high addresses. 0, or -errno if /proc can't be read. */
 int maps_visit(enum proc_file file, void (*visit)(const struct mapping *map, void *arg), void *arg);
 
+/* proc_query.c: the answer to ioctl(fd, PROCMAP_QUERY), by the host where xemu didn't make the file. */
+enum { PROCMAP_QUERY_IOCTL = (int)0xc0686611 };
+int64_t proc_query(int fd, uint64_t addr);
+
 /* proc_status.c: stat and status of one of this process's threads; path is the host's file. */
 void proc_stat(struct text *text, const char *path);
 void proc_status(struct text *text, const char *path);

@@ -13,6 +13,7 @@
 
 #include "handlers.h"
 #include "host.h"
+#include "proc.h"
 #include "task.h"
 
 /* Not taken by x86-64 nor x32: numbers of the guest are below NUMBERS. */
@@ -74,6 +75,8 @@ int64_t sys_ioctl(struct cpu *cpu, const uint64_t args[6])
         return receive(args);
     case SECCOMP_IOCTL_NOTIF_SEND:
         return send(args);
+    case (uint32_t)PROCMAP_QUERY_IOCTL:
+        return proc_query((int)args[0], args[2]);
     default:
         return host_call(SYS_ioctl, args);
     }

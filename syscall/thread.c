@@ -3,6 +3,7 @@
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/guestmem.h>
+#include <xemu/host_thread.h>
 #include <xemu/interp.h>
 #include <xemu/jit.h>
 #include <xemu/own.h>
@@ -23,6 +24,7 @@
 #include "abi.h"
 #include "handlers.h"
 #include "task.h"
+#include "uring.h"
 
 enum { GUARD_SIZE = 4096 };
 
@@ -182,6 +184,7 @@ void threads_fork_prepare(struct task *task)
 {
     pthread_mutex_lock(&blocks_lock);
     ipc_fork_prepare();
+    uring_fork_prepare();
     pthread_mutex_lock(&task->sighand->lock);
     guestmem_fork_prepare();
     jit_fork_prepare();
@@ -192,6 +195,7 @@ void threads_fork_done(struct task *task, enum forked forked)
     jit_fork_done(forked == FORKED_PARENT ? NULL : this_cpu);
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
+    uring_fork_done(forked != FORKED_PARENT);
     ipc_fork_done();
     if (forked != FORKED_PARENT) { /* the other threads don't exist here */
         struct thread_block *next;
@@ -271,7 +275,7 @@ int thread_start(struct thread_block *block, void *(*main)(void *), void *arg)
     pthread_attr_init(&attr);
     pthread_attr_setstack(&attr, block->stack, THREAD_STACK_SIZE);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &attr, main, arg);
+    int error = host_thread(&thread, &attr, main, arg);
     pthread_attr_destroy(&attr);
     return -error;
 }

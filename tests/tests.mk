@@ -32,7 +32,7 @@ ONLY  := $(patsubst tests/guest/%.c,%,$(shell grep -l '^// arm64-only' tests/gue
 guest-programs: $(GUEST:%=build/guest/arm64/%) $(GUEST:%=build/guest/arm64-dynamic/%) \
                 $(patsubst %,build/guest/amd64/%,$(filter-out $(ONLY),$(GUEST)))
 
-.PHONY: test test-long test-containers unit guest-programs check golden
+.PHONY: test test-long stress test-containers unit guest-programs check golden
 unit: $(UNIT)
 golden: $B/unit/golden ## write tests/golden/*.txt anew: IR and host code of each instruction
 	GOLDEN_WRITE=1 $B/unit/golden
@@ -46,6 +46,8 @@ test-long: ## also fuzzers and exhaustive checks (an hour)
 	tools/setup.sh test long
 	$(MAKE) -j$(JOBS) all unit guest-programs
 	tests/run.sh $(MODE) long
+stress: all guest-programs ## threads, forks, signals and code that comes and goes for TIME=60 seconds, watched for leaks
+	tests/guest/stress $(or $(TIME),60)
 test-containers: ## whole Debian systems in every kind of container, as root (15 minutes)
 	tools/setup.sh test containers
 	$(MAKE) -j$(JOBS) all guest-programs

@@ -17,8 +17,11 @@ void sys_init(struct cpu *cpu, const struct guest_image *image);
 void sys_call(struct cpu *cpu);
 
 /* The same for compiled code: cpu->x and cpu->pc are complete, the rest of *cpu isn't. False: nothing was done, sys_call()
- * has to do it. */
-GENERAL_REGISTERS bool sys_call_direct(struct cpu *cpu);
+ * has to do it. `reading` is false while the thread may sleep. */
+GENERAL_REGISTERS bool sys_call_direct(struct cpu *cpu, _Atomic bool *reading);
+
+/* A part of it: a clock that the guest's vDSO asks for, which never sleeps. */
+GENERAL_REGISTERS bool sys_clock_direct(struct cpu *cpu);
 
 /* Builds the frames of pending, deliverable signals on the guest's stack and redirects cpu to the handlers, or
  * lets the default action happen (which may not return). Clears cpu->stop as far as it was about signals. */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -274,6 +275,61 @@ static void made_files_take_the_lowest_descriptor(void)
     CHECK_ERRNO(open("/proc/self/nothing", O_RDONLY), ENOENT);
 }
 
+/* ---- ioctl(PROCMAP_QUERY), since Linux 6.11 ---- */
+
+struct query {
+    uint64_t size, flags, addr, start, end, vma_flags, page_size, offset, inode;
+    uint32_t major, minor, name_size, build_id_size;
+    uint64_t name_addr, build_id_addr;
+};
+
+static int ask(int fd, struct query *query, void *addr, uint64_t flags)
+{
+    char *name = (char *)query->name_addr;
+    *query = (struct query){.size = sizeof *query, .addr = (uintptr_t)addr, .flags = flags};
+    if (name) {
+        query->name_addr = (uintptr_t)name;
+        query->name_size = 256;
+    }
+    return ioctl(fd, 0xc0686611, query);
+}
+
+static void mappings_can_be_asked_for(void)
+{
+    char name[256] = "", program[256] = "";
+    struct query query = {0};
+    int fd = open("/proc/self/maps", O_RDONLY);
+    char *pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    mprotect(pages + 4096, 4096, PROT_READ);
+    munmap(pages + 8192, 4096);
+    if (ask(fd, &query, pages, 0) < 0 && errno == ENOTTY) {
+        close(fd);
+        return; /* an older kernel */
+    }
+    CHECK(query.start, pages);
+    CHECK(query.end, pages + 4096);
+    CHECK(query.vma_flags, 1 | 2 | 8);
+    CHECK(query.page_size, 4096);
+    CHECK(ask(fd, &query, pages + 4097, 0), 0);
+    CHECK(query.start, pages + 4096);
+    CHECK(query.vma_flags, 1 | 8);
+    CHECK_ERRNO(ask(fd, &query, pages + 4096, 2), ENOENT); /* writable */
+    CHECK_ERRNO(ask(fd, &query, (void *)4096, 0), ENOENT);
+    CHECK(ask(fd, &query, (void *)4096, 16), 0); /* or the next one */
+    CHECK_ERRNO(ask(fd, &query, pages, 64), EINVAL);
+    query.name_addr = (uintptr_t)name;
+    CHECK(ask(fd, &query, main, 0), 0);
+    CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0, 1);
+    CHECK(strcmp(name, program), 0);
+    CHECK(query.name_size, strlen(program) + 1);
+    CHECK(query.inode != 0 && query.vma_flags == (1 | 4), 1);
+    query.size = 8;
+    CHECK_ERRNO(ioctl(fd, 0xc0686611, &query), EINVAL);
+    CHECK_ERRNO(ioctl(fd, 0xc0686611, 8), EFAULT);
+    munmap(pages, 8192);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     pthread_t thread;
@@ -282,6 +338,7 @@ int main(int argc, char **argv)
     command_line_and_environment(argc, argv);
     auxiliary_vector();
     maps_show_the_program();
+    mappings_can_be_asked_for();
     smaps_count_pages();
     stat_has_our_addresses();
     cpuinfo_is_this_architectures();

@@ -1,5 +1,6 @@
 /* Threads, forks, signals and code that comes and goes, all at once: nothing hangs, gets lost or leaks. An
- * argument says how many times longer than in the quick tests. */
+ * argument says how many times longer than in the quick tests; two, which part is done again and again for how many
+ * seconds (tests/guest/stress looks at such a process from outside). */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@ enum {
 };
 
 static int longer = 1;
+static int patience = 20; /* seconds, with what might hang */
 
 static atomic_int begun, over, handled, sent;
 static pthread_t threads[THREADS];
@@ -115,10 +117,12 @@ static void everything_at_once(void)
     void *result;
     int files = open_files();
     sigset_t set;
+    begun = over = handled = sent = 0;
     sigaction(SIGUSR1, &action, NULL);
     pthread_barrier_init(&end, NULL, THREADS);
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     for (long i = 0; i < THREADS; i++) {
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, busy, (void *)i), 0);
@@ -161,6 +165,7 @@ static void signals_go_to_and_fro(void)
     pthread_t thread, self = pthread_self();
     sigset_t set;
     siginfo_t info;
+    pings = 0;
     sigemptyset(&set);
     sigaddset(&set, SIGRTMIN);
     sigaddset(&set, SIGRTMIN + 1);
@@ -245,7 +250,7 @@ static void copies_find_nothing_locked(void)
             int fd = open("/proc/self/maps", O_RDONLY);
             _exit(read(fd, text, sizeof text) > 0 ? 3 : 4);
         }
-        alarm(20); /* for one that hangs */
+        alarm(patience); /* for one that hangs */
         CHECK(waitpid(pid, &status, __WALL), pid);
         CHECK(status, 3 << 8);
     }
@@ -255,8 +260,39 @@ static void copies_find_nothing_locked(void)
         pthread_join(reader[i], NULL);
 }
 
+/* ---- for as long as one likes ---- */
+
+static const struct {
+    const char *name;
+    void (*round)(void);
+} parts[] = {
+    {"signals", signals_go_to_and_fro},
+    {"threads", threads_leave_nothing},
+    {"everything", everything_at_once},
+    {"copies", copies_find_nothing_locked},
+};
+
+static void again_and_again(const char *name, time_t seconds)
+{
+    time_t stop = time(NULL) + seconds;
+    patience = 300; /* at low priority */
+    long rounds = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        while (!strcmp(name, parts[i].name) && time(NULL) < stop && !check_failures) {
+            parts[i].round();
+            rounds++;
+        }
+    }
+    CHECK(rounds > 0, 1);
+    fprintf(stderr, "%ld rounds\n", rounds);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 2) {
+        again_and_again(argv[1], atol(argv[2]));
+        return check_end();
+    }
     if (argc > 1)
         longer = atoi(argv[1]);
     signals_go_to_and_fro();

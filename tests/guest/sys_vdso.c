@@ -206,10 +206,100 @@ static void unwinders_pass_through_it(void)
     CHECK(found_caller, frames_seen);
 }
 
+/* Functions like any other: a bad pointer is a fault in them, no error. */
+static sigjmp_buf back;
+static void *fault_address;
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+    const ucontext_t *at = context;
+    fault_address = info->si_addr;
+    CHECK(at->uc_mcontext.pc - (uintptr_t)base < 4096, 1);
+    siglongjmp(back, 1);
+}
+
+static void bad_pointers_are_faults(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, old;
+    int (*gettime)(clockid_t, struct timespec *) = function("__kernel_clock_gettime");
+    int (*gettod)(struct timeval *, struct timezone *) = function("__kernel_gettimeofday");
+    sigaction(SIGSEGV, &action, &old);
+    if (sigsetjmp(back, 1) == 0) {
+        gettime(CLOCK_MONOTONIC, (void *)24);
+        CHECK("no fault" == NULL, 1);
+    }
+    CHECK(fault_address, 24);
+    if (sigsetjmp(back, 1) == 0) {
+        gettod((void *)40, NULL);
+        CHECK("no fault" == NULL, 1);
+    }
+    CHECK(fault_address, 40);
+    sigaction(SIGSEGV, &old, NULL);
+}
+
+/* A clock costs no register that a function has to keep, nor, here, any vector register. */
+static long changed_vectors(void *gettime, struct timespec *now)
+{
+    uint64_t before[64], after[64];
+    for (int i = 0; i < 64; i++)
+        before[i] = i * 0x123456789abcdefull;
+    register void *call __asm__("x20") = gettime;
+    register uint64_t *in __asm__("x21") = before, *out __asm__("x22") = after;
+    register long clock __asm__("x0") = CLOCK_MONOTONIC;
+    register struct timespec *to __asm__("x1") = now;
+    __asm__ volatile("ldp q0, q1, [x21]; ldp q2, q3, [x21, 32]; ldp q4, q5, [x21, 64]; ldp q6, q7, [x21, 96]\n"
+                     "ldp q8, q9, [x21, 128]; ldp q10, q11, [x21, 160]; ldp q12, q13, [x21, 192]\n"
+                     "ldp q14, q15, [x21, 224]; ldp q16, q17, [x21, 256]; ldp q18, q19, [x21, 288]\n"
+                     "ldp q20, q21, [x21, 320]; ldp q22, q23, [x21, 352]; ldp q24, q25, [x21, 384]\n"
+                     "ldp q26, q27, [x21, 416]; ldp q28, q29, [x21, 448]; ldp q30, q31, [x21, 480]\n"
+                     "blr x20\n"
+                     "stp q0, q1, [x22]; stp q2, q3, [x22, 32]; stp q4, q5, [x22, 64]; stp q6, q7, [x22, 96]\n"
+                     "stp q8, q9, [x22, 128]; stp q10, q11, [x22, 160]; stp q12, q13, [x22, 192]\n"
+                     "stp q14, q15, [x22, 224]; stp q16, q17, [x22, 256]; stp q18, q19, [x22, 288]\n"
+                     "stp q20, q21, [x22, 320]; stp q22, q23, [x22, 352]; stp q24, q25, [x22, 384]\n"
+                     "stp q26, q27, [x22, 416]; stp q28, q29, [x22, 448]; stp q30, q31, [x22, 480]\n"
+                     : "+r"(clock), "+r"(to)
+                     : "r"(call), "r"(in), "r"(out)
+                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+                       "x17", "x18", "x30", "cc", "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9",
+                       "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
+                       "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+    return clock ? 64 : memcmp(before, after, sizeof before) != 0;
+}
+
+static void clocks_keep_registers(void)
+{
+    struct timespec now, before = {0};
+    long wrong = 0;
+    for (int i = 0; i < 20000; i++) {
+        wrong += changed_vectors(function("__kernel_clock_gettime"), &now);
+        wrong += nanoseconds(&now) < nanoseconds(&before);
+        before = now;
+    }
+    CHECK(wrong, 0);
+}
+
+static void clocks_agree(void)
+{
+    int (*gettod)(struct timeval *, struct timezone *) = function("__kernel_gettimeofday");
+    for (int i = 0; i < 2000; i++) {
+        struct timespec before, after;
+        struct timeval now;
+        clock_gettime(CLOCK_REALTIME, &before);
+        CHECK(gettod(&now, NULL), 0);
+        clock_gettime(CLOCK_REALTIME, &after);
+        int64_t between = now.tv_sec * 1000000ll + now.tv_usec;
+        CHECK(nanoseconds(&before) / 1000 <= between && between <= nanoseconds(&after) / 1000, 1);
+    }
+}
+
 int main(void)
 {
     image_is_whole();
     functions_answer();
+    bad_pointers_are_faults();
+    clocks_keep_registers();
+    clocks_agree();
     random_numbers_come_without_a_call();
     maps_name_it();
     unwinders_pass_through_it();
