@@ -182,6 +182,8 @@ void sampler_thread_begin(struct cpu *cpu)
     pthread_mutex_lock(&sampler.lock);
     struct slot *slot = free_slot();
     cpu->part = PART_DISPATCH;
+    cpu->sample_ns = 0; /* not the thread's that made it */
+    cpu->sample_asked = false;
     if (slot) {
         pthread_getcpuclockid(pthread_self(), &slot->clock);
         slot->seen = first ? sampler.start : 0; /* its start counts, too */
@@ -220,11 +222,7 @@ void sampler_forked(struct cpu *cpu)
     start();
 }
 
-void sampler_hold(void)
-{
-    pthread_mutex_lock(&sampler.lock);
-    syscall(SYS_gettid); /* a signal that waits comes when this returns */
-}
+void sampler_hold(void) { pthread_mutex_lock(&sampler.lock); }
 
 void sampler_release(void) { pthread_mutex_unlock(&sampler.lock); }
 

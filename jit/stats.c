@@ -40,7 +40,7 @@ static void report_calls(void)
     uint64_t instructions = cache.counts[0], calls = 0;
     for (unsigned op = 0; op < IR_OP_COUNT; op++)
         calls += cache.counts[1 + op];
-    log_printf("%14lu  guest instructions in blocks that ran compiled\n%14lu  calls of functions for them (%.3f %%)\n",
+    log_printf("%14lu  guest instructions that ran compiled\n%14lu  calls of functions for them (%.3f %%)\n",
                instructions, calls, instructions ? 100.0 * (double)calls / (double)instructions : 0);
     for (unsigned shown = 0; shown < SHOWN; shown++) {
         unsigned most = 0;

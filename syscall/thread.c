@@ -308,6 +308,7 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
         start.cpu->tpidr_el0 = args->tls;
     start.cpu->task->block = block;
     start.cpu->task->altstack = (struct arm64_stack){.flags = SS_DISABLE};
+    sample_begin(start.cpu->task);
     int64_t result = RESULT_RESTART;
     if (signal_hold(cpu)) { /* the new thread starts with a closed mask */
         living++;

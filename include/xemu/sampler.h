@@ -13,8 +13,7 @@ void sampler_thread_end(struct cpu *cpu);
 /* In a forked child that has this cpu only. */
 void sampler_forked(struct cpu *cpu);
 
-/* Around execve: no thread is asked for a sample, which the new program would get; and before that no
- * question is left unanswered by the calling thread. */
+/* Around execve: no thread is asked for a sample, which the new program would get. */
 void sampler_hold(void);
 void sampler_release(void);
 
