@@ -200,10 +200,8 @@ void threads_fork_done(struct task *task, enum forked forked)
             if (block != task->block && forked == FORKED_CHILD)
                 block_unmap(block); /* else the C library still has them in its lists */
         }
-        if (forked == FORKED_CHILD) {
-            report_forked();
-            sampler_forked(this_cpu);
-        }
+        report_forked();
+        sampler_forked(this_cpu, forked == FORKED_CHILD);
         blocks = task->block;
         if (blocks)
             blocks->next = NULL;
