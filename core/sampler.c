@@ -208,15 +208,23 @@ static void *run_thread(void *tid)
     return NULL;
 }
 
+/* The C library takes a signal for itself when it makes its first thread. All signals are the guest's, so that the
+ * action that stands for the guest's is put back. */
 static int create_thread(void)
 {
+    enum { C_LIBRARY_SIGNAL = 33, SET_SIZE = 8 };
+    struct {
+        uint64_t handler, flags, restorer, mask;
+    } guests;
     _Atomic int tid = 0;
     pthread_t thread;
-    if (pthread_create(&thread, NULL, run_thread, &tid))
-        return -1;
-    while (!tid)
+    bool saved = syscall(SYS_rt_sigaction, C_LIBRARY_SIGNAL, NULL, &guests, SET_SIZE) == 0;
+    int error = pthread_create(&thread, NULL, run_thread, &tid);
+    if (saved)
+        syscall(SYS_rt_sigaction, C_LIBRARY_SIGNAL, &guests, NULL, SET_SIZE);
+    while (!error && !tid)
         usleep(100);
-    return tid;
+    return error ? -error : tid;
 }
 #else
 static int create_thread(void)
