@@ -110,7 +110,8 @@ static void emit_mask_invalid(struct lower *l, bool masked)
     emit_mxcsr(&l->e, 2, csr);
 }
 
-void emit_count(struct lower *l, unsigned which, int32_t n)
+/* Of code_buffer.counts; changes RAX and RSI. *at: behind the displacement that is added. */
+static void emit_count(struct lower *l, unsigned which, int32_t n, uint8_t **at)
 {
     if (!l->buffer->counts)
         return;
@@ -118,6 +119,8 @@ void emit_count(struct lower *l, unsigned which, int32_t n)
     emit_mov_imm(&l->e, RSI, (uint64_t)&l->buffer->counts[which]);
     emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RSI, 0));
     emit_rm(&l->e, X86_LEA, 64, RAX, x86_at(RAX, n));
+    if (at)
+        *at = l->e.at - sizeof n;
     emit_rm(&l->e, X86_STORE, 64, RAX, x86_at(RSI, 0));
 }
 
@@ -140,19 +143,43 @@ static void end_instruction(struct lower *l, struct code_profile *profile)
         profile->insns[profile->count - 1].end = (uint32_t)(l->e.at - l->start);
 }
 
-void begin_instruction(struct lower *l)
+static void profile_instruction(struct lower *l, struct code_profile *profile)
 {
-    struct code_profile *profile = l->buffer->profile;
-    if (!profile || profile->count == PROFILE_INSNS)
-        return;
     end_instruction(l, profile);
     struct code_profile_insn *insn = &profile->insns[profile->count++];
     *insn = (struct code_profile_insn){.counted = l->may_have_left};
     if (insn->counted)
         emit_count_run(l, &insn->runs);
     insn->start = insn->end = (uint32_t)(l->e.at - l->start);
-    l->may_have_left = false;
     l->buffer->portable = false;
+}
+
+/* The instructions up to the next one that may be left out are counted at once; how many they are is written into
+ * the code as they come. Registers and EFLAGS stay as they were. */
+static void count_instruction(struct lower *l)
+{
+    enum { WIDE = 0x1000 /* a displacement of four bytes */ };
+    if (l->may_have_left) {
+        emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
+        emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+        emit_count(l, 0, WIDE, &l->counted_at);
+        emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));
+        emit_rm(&l->e, X86_MOV, 64, RSI, CPU_FIELD(saved[RSI]));
+        l->counted = 0;
+    }
+    l->counted++;
+    if (!l->e.full)
+        memcpy(l->counted_at, &l->counted, sizeof l->counted);
+}
+
+void begin_instruction(struct lower *l)
+{
+    struct code_profile *profile = l->buffer->profile;
+    if (l->buffer->counts)
+        count_instruction(l);
+    if (profile && profile->count < PROFILE_INSNS)
+        profile_instruction(l, profile);
+    l->may_have_left = false;
 }
 
 void end_instructions(struct lower *l)
@@ -191,7 +218,7 @@ static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t 
 {
     emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
     emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
-    emit_count(l, 1u + insn->op, 1);
+    emit_count(l, 1u + insn->op, 1, NULL);
     if (may_fault_in_function(insn->op)) {
         emit_guest_address(l, RAX, pc);
         emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(pc));

@@ -265,7 +265,6 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->busy = 0;
     l->pc = block->pc;
     analyse(l);
-    emit_count(l, 0, instructions);
     for (l->now = 0; l->now < block->count; l->now++) {
         if (needs_code(l, l->now))
             lower_insn(l, insn_at(l, l->now));

@@ -129,6 +129,8 @@ struct lower {
     struct kept kept[MAX_KEPT];
     struct call_miss call_misses[MAX_EXITS];
     unsigned exit_count, literal_count, kept_count, call_miss_count;
+    int32_t counted;     /* guest instructions that the counter in work counts at once... */
+    uint8_t *counted_at; /* ...and where the code has that number */
     bool failed;
 };
 
@@ -286,8 +288,7 @@ struct cold *new_cold(struct lower *l, const struct ir_insn *insn);
 void emit_cold(struct lower *l, const struct cold *cold);
 const uint8_t *emit_call_stub(struct emit *e);
 void emit_kept(struct lower *l); /* the operations that functions will read, behind all code */
-void emit_count(struct lower *l, unsigned which, int32_t n); /* of code_buffer.counts; changes RAX and RSI */
-/* For code_buffer.profile: the code of a guest instruction begins; that of the last one has ended. */
+/* For code_buffer.profile and counts: the code of a guest instruction begins; that of the last one has ended. */
 void begin_instruction(struct lower *l);
 void end_instructions(struct lower *l);
 void emit_load_state(struct emit *e);

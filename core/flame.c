@@ -1,9 +1,8 @@
 /* --flame: samples of the guest's threads, and what becomes of them when the process ends.
  *
  * The sampler knows how much CPU time a thread has had, but not where it is; the thread itself is asked by a
- * SIGTRAP with a mark, which xemu never blocks and the guest never sees. Only a thread that runs is asked: a
- * call that sleeps in the kernel is not interrupted. The handler stores addresses; names are found at the
- * end. */
+ * signal that the guest never sees (syscall/sample.c). Only a thread that runs is asked: a call that sleeps in
+ * the kernel is not interrupted. The handler stores addresses; names are found at the end. */
 #include <xemu/flame.h>
 #include "flame.h"
 
@@ -26,7 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { FLAME_MARK = 0x5a17f1, CALLERS_MAX = 200, CHUNK = 256 /* words of the stack that are read at once */ };
+enum { CALLERS_MAX = 200, CHUNK = 256 /* words of the stack that are read at once */ };
 
 /* Enough for a thread's samples of an hour; what is not used costs nothing. */
 static const size_t BUFFER_SIZE = (size_t)1 << 30;
@@ -52,15 +51,13 @@ static bool have_buffer(void)
 
 void flame_ask(struct cpu *cpu, int tid, uint64_t ns)
 {
-    siginfo_t info = {.si_signo = SIGTRAP, .si_code = SI_QUEUE, .si_errno = FLAME_MARK};
-    if (!have_buffer() || __atomic_fetch_add(&cpu->sample_ns, ns, __ATOMIC_RELAXED))
+    if (!have_buffer())
+        return;
+    __atomic_fetch_add(&cpu->sample_ns, ns, __ATOMIC_RELAXED);
+    if (__atomic_exchange_n(&cpu->sample_asked, true, __ATOMIC_RELAXED))
         return; /* it has not answered yet: the next sample stands for both */
-    syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, SIGTRAP, &info);
-}
-
-bool flame_asked(int signo, const siginfo_t *info)
-{
-    return signo == SIGTRAP && info->si_code == SI_QUEUE && info->si_errno == FLAME_MARK;
+    if (!sys_ask_sample(cpu, tid))
+        __atomic_store_n(&cpu->sample_asked, false, __ATOMIC_RELAXED);
 }
 
 /* --- answering ---------------------------------------------------------------------------------------- */
@@ -123,13 +120,14 @@ void flame_sample(const void *ucontext)
     size_t bytes = sizeof(struct flame_sample) + count * sizeof *callers;
     size_t at = atomic_fetch_add(&buffer.used, bytes);
     uint64_t ns = __atomic_exchange_n(&cpu->sample_ns, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->sample_asked, false, __ATOMIC_RELAXED);
     if (at + bytes > BUFFER_SIZE) {
         atomic_fetch_add(&buffer.lost, 1);
     } else {
         struct flame_sample *sample = (struct flame_sample *)(buffer.start + at);
         *sample = (struct flame_sample){
             .ns = ns,
-            .pc = jit_sampled_pc(cpu, ucontext),
+            .pc = ucontext ? jit_sampled_pc(cpu, ucontext) : cpu->pc,
             .lr = code_address(cpu->x[30]),
             .part = cpu->part,
         };

@@ -1,12 +1,15 @@
-/* Names of functions for --flame: from the symbol tables of the files that the guest has mapped, and from the
- * map that a guest with a compiler of its own writes for perf. */
+/* Names of functions for --flame and --perf: from the symbol tables of the files that the guest has mapped, and from
+ * the map that a guest with a compiler of its own writes for perf. */
 #include "crash.h"
 #include "flame.h"
 
 #include <xemu/loader.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
+#include <xemu/symbols.h>
+#include <xemu/sys.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +27,7 @@ static struct ranges {
 static void *checked(void *memory)
 {
     if (!memory)
-        die(1, "--flame: out of memory");
+        die(1, "names of functions: out of memory");
     return memory;
 }
 
@@ -126,3 +129,36 @@ const char *flame_name(const char *maps, uint64_t address)
     add(&known, range);
     return range.name;
 }
+
+/* --- while the guest runs ------------------------------------------------------------------------------- */
+
+/* Within it no lock is taken but the C library's. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void symbols_learn(uint64_t pc)
+{
+    uint64_t offset;
+    if (symbols_known(pc, &offset))
+        return;
+    char *maps = sys_guest_maps();
+    pthread_mutex_lock(&lock);
+    if (maps)
+        flame_name(maps, pc);
+    pthread_mutex_unlock(&lock);
+    free(maps);
+}
+
+const char *symbols_known(uint64_t pc, uint64_t *offset)
+{
+    pthread_mutex_lock(&lock);
+    size_t i = place_in(&known, pc);
+    bool found = i < known.count && known.at[i].start <= pc;
+    const char *name = found ? known.at[i].name : NULL;
+    *offset = found ? pc - known.at[i].start : 0;
+    pthread_mutex_unlock(&lock);
+    return name;
+}
+
+void symbols_fork_prepare(void) { pthread_mutex_lock(&lock); }
+
+void symbols_fork_done(void) { pthread_mutex_unlock(&lock); }

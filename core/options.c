@@ -209,25 +209,27 @@ static const char *set_flag(void *member, const char *value)
     return NULL;
 }
 
+/* NULL, 1 or text, json, `extra`, or json and `extra` with a comma between. */
+static bool read_format(const char *value, const char *extra, enum stats_format *format, bool *with_extra)
+{
+    const char *behind = value && strncmp(value, "json,", 5) == 0 ? value + 5 : value;
+    *with_extra = behind && strcmp(behind, extra) == 0;
+    bool json = behind != value || (value && strcmp(value, "json") == 0);
+    *format = json ? STATS_JSON : STATS_TEXT;
+    return behind == value ? !value || *with_extra || json || strcmp(value, "text") == 0 || strcmp(value, "1") == 0
+                           : *with_extra;
+}
+
 static const char *set_stats(void *member, const char *value)
 {
-    bool json = value && strcmp(value, "json") == 0, calls = value && strcmp(value, "calls") == 0;
-    if (value && !json && !calls && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
-        return "should be text, json or calls";
-    options.counts_calls = calls;
-    *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
-    return NULL;
+    return read_format(value, "calls", member, &options.counts_calls) ? NULL : "should be text, json, calls or json,calls";
 }
 
 static const char *set_report(void *member, const char *value)
 {
-    bool both = value && strcmp(value, "json,counts") == 0, json = both || (value && strcmp(value, "json") == 0);
-    bool counts = both || (value && strcmp(value, "counts") == 0);
-    if (value && !json && !counts && strcmp(value, "text") != 0 && strcmp(value, "1") != 0)
-        return "should be text, json, counts or json,counts";
-    options.report_counts = counts;
-    *(enum stats_format *)member = json ? STATS_JSON : STATS_TEXT;
-    return NULL;
+    return read_format(value, "counts", member, &options.report_counts)
+               ? NULL
+               : "should be text, json, counts or json,counts";
 }
 
 static const char *set_explain(void *member, const char *value)

@@ -1,6 +1,7 @@
 /* --report: what the sampler sees each guest thread do, summed up. At each transition the guest's thread
  * stores what it does: that is all that it costs there. */
 #include <xemu/report.h>
+#include "family.h"
 
 #include <xemu/guestmem.h>
 #include <xemu/log.h>
@@ -8,8 +9,10 @@
 #include <xemu/profile.h>
 #include <xemu/sampler.h>
 
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,6 +21,9 @@ static struct {
     pid_t pid;    /* which is reported */
     int count_fd; /* of host instructions; -1: not to be had */
     uint64_t parts[PARTS];
+    uint64_t children_ns;    /* what looks have seen of forked children */
+    uint64_t unlooked_ns;    /* behind the last look at a thread */
+    uint64_t weights[PARTS]; /* by which CPU time that no look has seen is divided */
 } report = {.count_fd = -1};
 
 static const struct {
@@ -28,7 +34,19 @@ static const struct {
 #undef PART
 };
 
-void report_look(const struct cpu *cpu, uint64_t ns) { report.parts[cpu->part] += ns; }
+/* What runs has had a processor for as long as it takes from one look to the next, on average: no matter how much of
+ * that was its own if it is new. */
+void report_look(unsigned part, uint64_t ns, bool first, bool child)
+{
+    enum { INTERVAL = 4000000 };
+    report.parts[part] += ns;
+    report.children_ns += child ? ns : 0;
+    report.weights[part] += first || ns > INTERVAL ? INTERVAL : ns;
+}
+
+uint64_t report_children_ns(void) { return report.children_ns; }
+
+void report_unlooked(uint64_t ns) { report.unlooked_ns += ns; }
 
 /* Instructions of this process and what it starts, in user mode; where perf may not be used there is no such
  * count. */
@@ -51,21 +69,31 @@ void report_begin(void)
         return;
     report.pid = getpid();
     report.count_fd = open_count();
+    family_begin();
 }
 
 void report_forked(void)
 {
-    if (options.report == STATS_NONE)
-        return;
+    if (options.report != STATS_NONE)
+        profile_forked();
+}
+
+uint64_t report_go_on(void)
+{
+    uint64_t had = family_leave(!family_orphan());
     report.pid = getpid();
+    report.children_ns = report.unlooked_ns = 0;
     memset(report.parts, 0, sizeof report.parts);
-    profile_forked();
+    memset(report.weights, 0, sizeof report.weights);
+    family_begin();
+    return had;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------ */
 
-/* Resident memory in bytes: all, and what is not the guest's, which a native process would not have. */
-static void count_memory(uint64_t *all, uint64_t *above)
+/* Resident memory in bytes: all, and what is not the guest's, which a native process would not have. The kernel takes
+ * its time to write this file. */
+static void count_much_memory(uint64_t *all, uint64_t *above)
 {
     char line[512];
     uint64_t start = 0, end, kib;
@@ -84,8 +112,56 @@ static void count_memory(uint64_t *all, uint64_t *above)
         fclose(maps);
 }
 
+static uint64_t pages_all(void)
+{
+    uint64_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file && fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return pages;
+}
+
+static uint64_t present_pages(int pagemap, uint64_t start, uint64_t end)
+{
+    static uint64_t entries[512];
+    uint64_t count = 0;
+    for (uint64_t page = start / 4096; page < end / 4096;) {
+        uint64_t left = end / 4096 - page, room = sizeof entries / sizeof *entries;
+        ssize_t n = pread(pagemap, entries, (left < room ? left : room) * sizeof *entries, (off_t)(page * sizeof *entries));
+        if (n <= 0)
+            break;
+        for (size_t i = 0; i < (size_t)n / sizeof *entries; i++, page++)
+            count += entries[i] >> 63;
+    }
+    return count;
+}
+
+/* The same for a program that has little memory, and may be over soon. */
+static void count_memory(uint64_t *all, uint64_t *above)
+{
+    enum { LITTLE = 16 << 20 };
+    uint64_t size = 0, guests = 0, end;
+    for (uint64_t start = 0; guest_range_next(&start, &end); start = end)
+        size += end - start;
+    uint64_t pages = pages_all();
+    int pagemap = size <= LITTLE && pages ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+    if (pagemap < 0) {
+        count_much_memory(all, above);
+        return;
+    }
+    for (uint64_t start = 0; guest_range_next(&start, &end); start = end)
+        guests += present_pages(pagemap, start, end);
+    close(pagemap);
+    *all = pages * 4096;
+    *above = pages > guests ? (pages - guests) * 4096 : 0;
+}
+
 /* All that is written, but for the parts. */
 struct figures {
+    uint64_t processes; /* forked children */
+    uint64_t looking;   /* CPU time of the sampler, in none of the parts */
     uint64_t whole, memory, memory_above;
     uint64_t guest, host; /* instructions that ran; 0: not counted */
     const char *host_by;  /* who counted the latter */
@@ -104,8 +180,8 @@ static void write_json(const struct figures *f)
 {
     char text[1900];
     const char *comma = "";
-    size_t n = (size_t)snprintf(text, sizeof text, "{\"pid\": %d, \"whole_ns\": %lu, \"parts_ns\": {",
-                                (int)report.pid, f->whole);
+    size_t n = (size_t)snprintf(text, sizeof text, "{\"pid\": %d, \"whole_ns\": %lu, \"looking_ns\": %lu, \"forked_processes\": %lu, \"parts_ns\": {",
+                                (int)report.pid, f->whole, f->looking, f->processes);
     for (int i = 0; i < PARTS; i++, comma = ", ")
         n += (size_t)snprintf(text + n, sizeof text - n, "%s\"%s\": %lu", comma, names[i].key,
                               report.parts[i]);
@@ -130,24 +206,35 @@ static void write_json(const struct figures *f)
 
 static void write_text(const struct figures *f)
 {
+    char *text = NULL;
+    size_t size;
     uint64_t sum = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
     for (int i = 0; i < PARTS; i++) {
-        log_printf("%10.3f ms %5.1f %%  %s\n", (double)report.parts[i] / 1e6,
-                   100 * ratio(report.parts[i], f->whole), names[i].text);
+        fprintf(out, "%10.3f ms %5.1f %%  %s\n", (double)report.parts[i] / 1e6, 100 * ratio(report.parts[i], f->whole),
+                names[i].text);
         sum += report.parts[i];
     }
-    log_printf("%10.3f ms CPU time in all; the parts are %.1f %% of it\n", (double)f->whole / 1e6,
-               100 * ratio(sum, f->whole));
-    log_printf("%10lu guest instructions compiled, %.2f bytes of code for each byte; %lu KiB of code\n",
-               f->code.guest_instructions, static_expansion(f), f->code.cache_bytes / 1024);
-    log_printf("%10.1f MiB resident, %.1f of them not the guest's\n", (double)f->memory / 1048576,
-               (double)f->memory_above / 1048576);
+    fprintf(out, "%10.3f ms CPU time in all; the parts are %.1f %% of it\n", (double)f->whole / 1e6,
+            100 * ratio(sum, f->whole));
+    fprintf(out, "%10.3f ms more to look at it\n", (double)f->looking / 1e6);
+    if (f->processes)
+        fprintf(out, "%10lu forked processes are in it\n", f->processes);
+    fprintf(out, "%10lu guest instructions compiled, %.2f bytes of code for each byte; %lu KiB of code\n",
+            f->code.guest_instructions, static_expansion(f), f->code.cache_bytes / 1024);
+    fprintf(out, "%10.1f MiB resident, %.1f of them not the guest's\n", (double)f->memory / 1048576,
+            (double)f->memory_above / 1048576);
     if (f->guest)
-        log_printf("%10lu guest instructions run\n", f->guest);
+        fprintf(out, "%10lu guest instructions run\n", f->guest);
     if (f->host)
-        log_printf("%10lu host instructions run, as %s counts\n", f->host, f->host_by);
+        fprintf(out, "%10lu host instructions run, as %s counts\n", f->host, f->host_by);
     if (f->guest && f->host)
-        log_printf("%10.2f host instructions for each of the guest's\n", ratio(f->host, f->guest));
+        fprintf(out, "%10.2f host instructions for each of the guest's\n", ratio(f->host, f->guest));
+    fclose(out);
+    log_printf("%s", text);
+    free(text);
 }
 
 /* perf counts everything that the process does, counters too: it is not asked where there are some. */
@@ -163,16 +250,41 @@ static void count_instructions(struct figures *f)
     }
 }
 
+/* What was over before a look, or had CPU time behind the last one, did what looks at such processes found. */
+static void divide(uint64_t unlooked_ns)
+{
+    uint64_t weights = 0, divided = 0;
+    for (int i = 0; i < PARTS; i++)
+        weights += report.weights[i];
+    for (int i = 0; i < PARTS && weights; i++) {
+        uint64_t share = (uint64_t)((double)unlooked_ns * (double)report.weights[i] / (double)weights);
+        report.parts[i] += share;
+        divided += share;
+    }
+    report.parts[PART_UNSEEN] += unlooked_ns > divided ? unlooked_ns - divided : 0;
+}
+
 void report_write(void)
 {
     struct figures f = {0};
-    if (options.report == STATS_NONE || report.pid != getpid())
+    if (options.report == STATS_NONE)
         return;
+    if (report.pid != getpid()) {
+        family_leave(true);
+        return;
+    }
     sampler_stop();
-    report.parts[PART_START] = sampler_start_ns();
-    report.parts[PART_UNSEEN] = sampler_unseen_ns();
+    struct family_sums children = family_end();
+    f.processes = children.processes;
+    f.looking = sampler_own_ns();
     f.whole = sampler_whole_ns();
+    report.parts[PART_START] = sampler_start_ns();
+    report.parts[PART_UNSEEN] = sampler_unseen_ns(f.whole);
+    divide(report.unlooked_ns + children.unlooked_ns);
+    f.whole += report.children_ns + children.unlooked_ns;
     count_instructions(&f);
+    f.guest += children.guest;
+    f.host += options.report_counts ? children.host : 0;
     count_memory(&f.memory, &f.memory_above);
     jit_report_code(&f.code);
     (options.report == STATS_JSON ? write_json : write_text)(&f);

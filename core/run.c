@@ -35,6 +35,7 @@ void run_loop(struct cpu *cpu)
             break;
         case EXIT_SYSCALL:
             report_enter(cpu, PART_SYSCALL);
+            sampler_at_call();
             sys_call(cpu);
             if (stepping)
                 sys_stepped(cpu);

@@ -197,6 +197,7 @@ void stats_add(struct stats *to, const struct stats *from);
 /* --- perf.c; with the lock held --- */
 
 void perf_add(const struct jit_block *block);
+void perf_learn(uint64_t pc); /* without a lock: before a block at pc is added */
 
 /* --- threads.c --- */
 

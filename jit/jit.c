@@ -126,6 +126,7 @@ static struct jit_block *compile(struct cpu *cpu)
     uint32_t place = 0;
     unsigned file = store_ready() ? store_place(cpu->pc, &place) : 0;
     struct block_profile *profile = profile_on() ? profile_new(cpu->pc) : NULL;
+    perf_learn(cpu->pc);
     enum cache_answer answer = CACHE_TOO_BIG;
     for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 2) {
         if (!insns)

@@ -4,6 +4,7 @@
 #include "cache.h"
 
 #include <xemu/options.h>
+#include <xemu/symbols.h>
 #include <xemu/sys.h>
 
 #include <fcntl.h>
@@ -63,19 +64,30 @@ static int open_output(pid_t pid)
     return fd;
 }
 
+/* "arm64:", and the function or the address. */
+static void name_block(char *name, size_t size, uint64_t pc)
+{
+    uint64_t offset;
+    const char *function = symbols_known(pc, &offset);
+    if (!function)
+        snprintf(name, size, "arm64:%#lx", pc);
+    else if (function[0] == '[') /* of a file that tells no more */
+        snprintf(name, size, "arm64:%#lx %.*s", pc, (int)strcspn(function, "\n"), function);
+    else
+        snprintf(name, size, offset ? "arm64:%.200s+%#lx" : "arm64:%.200s", function, offset);
+}
+
 static void write_block(const struct jit_block *block)
 {
-    char name[64];
+    char name[256], line[320];
+    name_block(name, sizeof name, block->pc);
     uint64_t code = (uint64_t)cache_executable(block->code);
-    struct iovec parts[3] = {{NULL, 0}, {name, 0}, {(void *)block->code, block->host_bytes}};
+    struct iovec parts[3] = {{NULL, 0}, {name, strlen(name) + 1}, {(void *)block->code, block->host_bytes}};
     if (options.perf == PERF_MAP) {
-        parts[1].iov_len =
-            (size_t)snprintf(name, sizeof name, "%lx %x arm64:%#lx\n", code, block->host_bytes, block->pc);
-        parts[2].iov_len = 0;
-        (void)!writev(output.fd, parts, 3);
+        int length = snprintf(line, sizeof line, "%lx %x %s\n", code, block->host_bytes, name);
+        (void)!write(output.fd, line, (size_t)length);
         return;
     }
-    parts[1].iov_len = (size_t)snprintf(name, sizeof name, "arm64:%#lx", block->pc) + 1;
     struct dump_load load = {
         .id = JIT_CODE_LOAD,
         .size = (uint32_t)(sizeof load + parts[1].iov_len + parts[2].iov_len),
@@ -89,6 +101,12 @@ static void write_block(const struct jit_block *block)
     };
     parts[0] = (struct iovec){&load, sizeof load};
     (void)!writev(output.fd, parts, 3);
+}
+
+void perf_learn(uint64_t pc)
+{
+    if (options.perf != PERF_NONE)
+        symbols_learn(pc);
 }
 
 /* A child has code of its parent's: that comes first. */

@@ -109,6 +109,7 @@ struct jit_block *store_load(struct cpu *cpu)
     atomic_store(&jit->lifting, cpu->pc & ~(uint64_t)(PAGE - 1)); /* before the first byte is read */
     fetch_check(cpu);
     bool good = fits(stored, cpu->pc) && !jit_traps_within(cpu->pc, cpu->pc + stored->guest_bytes);
+    perf_learn(cpu->pc);
     pthread_mutex_lock(&cache.lock);
     if (good && !jit->lift_is_stale)
         block = add(stored, cpu->pc);

@@ -1,7 +1,9 @@
 /* What each thread has of its own: the table of indirect branches, the stack of return points, its safe points. */
 #include "store.h"
 
+#include <xemu/options.h>
 #include <xemu/own.h>
+#include <xemu/symbols.h>
 
 #include <string.h>
 #include <sys/mman.h>
@@ -104,6 +106,8 @@ void jit_fork_prepare(void)
     pthread_mutex_lock(&cache.lock);
     store_before_fork();
     children_expected();
+    if (options.perf != PERF_NONE)
+        symbols_fork_prepare();
 }
 
 void jit_fork_done(struct cpu *child)
@@ -119,5 +123,7 @@ void jit_fork_done(struct cpu *child)
         children_after_fork();
         store_after_fork();
     }
+    if (options.perf != PERF_NONE)
+        symbols_fork_done();
     pthread_mutex_unlock(&cache.lock);
 }

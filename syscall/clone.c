@@ -115,6 +115,7 @@ static int64_t fork_copy(struct cpu *cpu, const struct clone_args64 *args)
         threads_child(task);
         tracer_child();
         task->vfork_child = false;
+        sample_begin(task);
         limits_own(task);
         if (args->flags & CLONE_CLEAR_SIGHAND)
             clear_sighand(task);

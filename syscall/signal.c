@@ -1,6 +1,5 @@
 /* Signals as the guest sees them: actions, masks, waiting, and delivery between two instructions. */
 #include <xemu/fault.h>
-#include <xemu/flame.h>
 #include <xemu/log.h>
 #include <xemu/sys.h>
 
@@ -116,7 +115,7 @@ static void mask_changed(struct cpu *cpu)
 /* Sets the guest's mask and the host's. RESULT_RESTART: a signal came first and nothing has changed. */
 static int64_t set_mask(struct cpu *cpu, uint64_t mask)
 {
-    uint64_t host = (mask & ~UNBLOCKABLE) & ~SYNC_SIGNALS;
+    uint64_t host = mask & ~UNBLOCKABLE & ~SYNC_SIGNALS & ~sample_bit(cpu->task);
     int64_t result = HOST_CALL(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&host, 0, SIGSET_SIZE);
     if (result == RESULT_RESTART)
         return result;
@@ -160,6 +159,7 @@ int64_t sys_rt_sigpending(struct cpu *cpu, const uint64_t args[6])
     int64_t result = HOST_CALL(SYS_rt_sigpending, (uint64_t)&set, SIGSET_SIZE);
     if (result)
         return result;
+    set &= ~sample_bit(cpu->task); /* a question, or it comes back in a moment */
     set |= signal_sync_pending(cpu->task) & cpu->task->sigmask;
     return guest_copy_out(args[0], &set, args[1]);
 }
@@ -176,7 +176,9 @@ int64_t signal_masked_call(struct cpu *cpu, long number, const uint64_t args[6],
         return -EFAULT;
     mask &= ~UNBLOCKABLE;
     /* The kernel may block even the synchronous signals meanwhile: it runs no code of ours then. */
+    task->let_through = ~mask;
     int64_t result = signal_sync_pending(task) & ~mask ? -EINTR : host_call(number, args);
+    task->let_through = 0;
     if (result == -EINTR) {
         task->suspended = true;
         task->suspend_mask = mask;
@@ -232,11 +234,11 @@ int64_t sys_rt_sigtimedwait(struct cpu *cpu, const uint64_t args[6])
         return -EINVAL;
     if (guest_copy_in(&set, args[0], sizeof set))
         return -EFAULT;
-    /* The kernel must not take a sample of --flame for what the guest waits for. One that somebody sent comes by the
-     * handler, as synchronous signals do. */
-    uint64_t asked = set & ~SIGBIT(SIGTRAP);
-    uint64_t host_args[6] = {flame_on() ? (uint64_t)&asked : args[0], args[1], args[2], args[3]};
     for (;;) {
+        /* The kernel must not take a question of --flame's for what the guest waits for. A signal of the guest's of that
+         * number comes back to where the kernel takes it. */
+        uint64_t wanted = set & ~sample_bit(cpu->task);
+        uint64_t host_args[6] = {wanted == set ? args[0] : (uint64_t)&wanted, args[1], args[2], args[3]};
         if (signal_take_sync(cpu->task, set, &info))
             return args[1] && guest_copy_out(args[1], &info, sizeof info) ? -EFAULT : info.si_signo;
         int64_t result = host_call(SYS_rt_sigtimedwait, host_args);
@@ -311,6 +313,7 @@ void sys_deliver_signals(struct cpu *cpu)
         coredump_park(task);
         if (!task->async.full && !signal_hold(cpu))
             continue; /* one came just now and closed the mask */
+        sample_at_stop(task);
         if (task->async.full) {
             info = task->async.info;
             task->async.full = false;

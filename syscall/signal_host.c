@@ -8,7 +8,6 @@
 #include <xemu/crash.h>
 #include <xemu/ending.h>
 #include <xemu/fault.h>
-#include <xemu/flame.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/sys.h>
@@ -59,10 +58,9 @@ static void set_context_mask(ucontext_t *uc, uint64_t mask) { memcpy(&uc->uc_sig
 
 static void on_async(int signo, siginfo_t *info, void *ucontext)
 {
-    (void)signo;
     struct cpu *cpu = this_cpu;
-    if (!cpu)
-        return; /* not a guest's thread: it blocks signals, so this can't be */
+    if (!cpu || sample_signalled(signo, info, ucontext))
+        return; /* not a guest's thread, or not the guest's signal */
     cpu->task->async.info = *info;
     cpu->task->async.full = true;
     cpu->stop = 1;
@@ -82,11 +80,6 @@ static void end_abort(const siginfo_t *info, const ucontext_t *uc)
 
 static void on_sync(int signo, siginfo_t *info, void *ucontext)
 {
-    if (flame_asked(signo, info)) {
-        flame_sample(ucontext);
-        host_call_repeat(ucontext);
-        return;
-    }
     if (signo == SIGSEGV)
         end_abort(info, ucontext);
     if (signo == SIGTRAP && tracee_untraced_stop(ucontext))
@@ -142,13 +135,13 @@ static uint64_t last_words(void)
 /* The action that stands for the guest's on the host. */
 static struct host_sigaction mirror_of(int signo, const struct arm64_sigaction *action)
 {
-    bool sync = SIGBIT(signo) & SYNC_SIGNALS;
+    bool sync = SIGBIT(signo) & SYNC_SIGNALS, needed = sync || sample_takes(signo);
     uint64_t kept = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART;
     struct host_sigaction host = {.handler = action->handler, .flags = action->flags & kept};
-    if (!sync && (action->handler == (uint64_t)SIG_IGN ||
+    if (!needed && (action->handler == (uint64_t)SIG_IGN ||
                   (action->handler == (uint64_t)SIG_DFL && !(SIGBIT(signo) & last_words()))))
         return host;
-    if (!sync)
+    if (!needed)
         host.flags |= action->flags & SA_RESETHAND; /* the kernel's to do: no second one slips through */
     else if (action->handler <= (uint64_t)SIG_IGN)
         host.flags |= SA_RESTART; /* an ignored signal interrupts nothing */
@@ -161,7 +154,9 @@ static struct host_sigaction mirror_of(int signo, const struct arm64_sigaction *
 
 int64_t signal_mirror(int signo, const struct arm64_sigaction *action)
 {
-    struct host_sigaction host = mirror_of(signo, action);
+    struct host_sigaction host = mirror_of(signo, action), ignore = {.handler = (uint64_t)SIG_IGN};
+    if (sample_takes(signo) && action->handler == (uint64_t)SIG_IGN)
+        host_sigaction(signo, &ignore); /* which discards what is pending */
     return host_sigaction(signo, &host);
 }
 
@@ -174,7 +169,7 @@ bool signal_hold(struct cpu *cpu)
     return HOST_CALL(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&mask, 0, sizeof mask) != RESULT_RESTART;
 }
 
-void signal_release(struct task *task) { set_mask(task->sigmask & ~SYNC_SIGNALS); }
+void signal_release(struct task *task) { set_mask(task->sigmask & ~SYNC_SIGNALS & ~sample_bit(task)); }
 
 /* ---- the synchronous signals that were sent ---- */
 
@@ -258,7 +253,13 @@ void signal_default(struct task *task, const siginfo_t *info)
 
 void signal_before_exec(struct task *task)
 {
+    sample_end(task);
     set_mask(task->sigmask | SYNC_SIGNALS);
+    for (int signo = 1; signo <= NSIG64; signo++) {
+        struct host_sigaction ignore = {.handler = (uint64_t)SIG_IGN};
+        if (sample_takes(signo) && task->sighand->action[signo].handler == (uint64_t)SIG_IGN)
+            host_sigaction(signo, &ignore);
+    }
     for (int i = 0; i < 5; i++) {
         int signo = sync_signals[i];
         struct host_sigaction ignore = {.handler = (uint64_t)SIG_IGN};
@@ -277,6 +278,11 @@ void signal_after_failed_exec(struct task *task)
         signal_mirror(sync_signals[i], &task->sighand->action[sync_signals[i]]);
         task->sync[i].full = false; /* back in the kernel's queue, from where it comes again */
     }
+    for (int signo = 1; signo <= NSIG64; signo++) {
+        if (sample_takes(signo))
+            signal_mirror(signo, &task->sighand->action[signo]);
+    }
+    sample_begin(task);
     if (!task->async.full)
         signal_release(task);
 }
@@ -292,6 +298,7 @@ void signal_thread_init(void *altstack, size_t size)
 void signal_init(struct task *task)
 {
     host_raw(SYS_rt_sigprocmask, SIG_SETMASK, 0, (uint64_t)&task->sigmask, 8);
+    sample_begin(task);
     for (int signo = 1; signo <= NSIG64; signo++) {
         struct arm64_sigaction *action = &task->sighand->action[signo];
         *action = (struct arm64_sigaction){.handler = inherited_handler(signo)};

@@ -37,13 +37,19 @@ struct task {
     bool listed;
     volatile bool parked; /* stays where it is until the process ends: coredump_park() */
     struct sighand *sighand;
-    uint64_t sigmask; /* as the guest sees it; the host's mask is this without SYNC_SIGNALS */
+    uint64_t sigmask; /* as the guest sees it; the host's mask is this without SYNC_SIGNALS and sample_bit() */
 
     /* Filled by the host's signal handler. `async` is one slot: while it's full, the host's mask is closed
      * and the kernel keeps the queue. The synchronous signals can't be blocked on the host, so each has a
      * slot for when somebody sent it. */
     struct pending async;
     struct pending sync[5]; /* ORDER sync_signals: signal_host.c */
+
+    /* --flame's (sample.c): the real-time signal that asks for samples, 0 for none, and whether that is being sent;
+     * atomic. What the guest blocks but a system call lets through that it is in. */
+    int sample_signal;
+    bool asking;
+    uint64_t let_through;
 
     /* sigsuspend, ppoll and their kin returned -EINTR: the next frame's handler runs under this mask instead
      * of sigmask (which the frame saves). */
@@ -94,6 +100,18 @@ int64_t signal_mirror(int signo, const struct arm64_sigaction *action);
  * again. */
 bool signal_hold(struct cpu *cpu);
 void signal_release(struct task *task);
+
+/* Questions of --flame (sample.c): whether the host's action of this signal has to be a handler of xemu's for them; the
+ * signal that the host's mask leaves open, as a bit; in a new thread or process; in sys_deliver_signals() with the mask
+ * closed; before execve, when no more are asked and the mask is closed. */
+bool sample_takes(int signo);
+uint64_t sample_bit(const struct task *task);
+void sample_begin(struct task *task);
+void sample_at_stop(struct task *task);
+void sample_end(struct task *task);
+
+/* The host's handler: whether there is nothing more to do for this signal. */
+bool sample_signalled(int signo, const siginfo_t *info, void *ucontext);
 
 /* The synchronous signals that were sent and wait in the task, as a mask. */
 uint64_t signal_sync_pending(const struct task *task);

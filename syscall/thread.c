@@ -204,10 +204,8 @@ void threads_fork_done(struct task *task, enum forked forked)
             if (block != task->block && forked == FORKED_CHILD)
                 block_unmap(block); /* else the C library still has them in its lists */
         }
-        if (forked == FORKED_CHILD) {
-            report_forked();
-            sampler_forked(this_cpu);
-        }
+        report_forked();
+        sampler_forked(this_cpu, forked == FORKED_CHILD);
         blocks = task->block;
         if (blocks)
             blocks->next = NULL;
@@ -312,6 +310,7 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
         start.cpu->tpidr_el0 = args->tls;
     start.cpu->task->block = block;
     start.cpu->task->altstack = (struct arm64_stack){.flags = SS_DISABLE};
+    sample_begin(start.cpu->task);
     int64_t result = RESULT_RESTART;
     if (signal_hold(cpu)) { /* the new thread starts with a closed mask */
         living++;

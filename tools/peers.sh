@@ -8,6 +8,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
+. tools/private_apt.sh
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)-backports
 peer=$PWD/build/peers/qemu-$codename
 state=$PWD/build/packages/$codename
@@ -17,24 +18,9 @@ mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' "Codename:
 key=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -n "$mirror" ] || { echo "tools/peers.sh: /etc/apt names no mirror of Debian" >&2; exit 0; }
 
-mkdir -p "$state/lists/partial" "$state/archives/partial"
-: >"$state/status"
+private_apt "$state" "Dir::Etc::sourcelist \"$state/sources\";
+Dir::Etc::sourceparts \"-\";"
 echo "deb [signed-by=$key] $mirror $codename main" >"$state/sources"
-cat >"$state/apt.conf" <<END
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Dir::Etc::sourcelist "$state/sources";
-Dir::Etc::sourceparts "-";
-Dir::State "$state";
-Dir::State::lists "$state/lists";
-Dir::State::status "$state/status";
-Dir::Cache "$state";
-Dir::Cache::archives "$state/archives";
-END
-apt() { (cd "$state/archives" && apt-get -q -c "$state/apt.conf" "$@" >"$state/log" 2>&1); }
 
 echo "fetching qemu-user of $codename"
 ls "$state"/archives/qemu-user_*.deb >/dev/null 2>&1 || { apt update && apt download qemu-user; } || {

@@ -3,17 +3,17 @@
 #
 #   tools/sysroot.sh arm64|amd64 PACKAGE...     into build/sysroot-ARCH
 #
-# Uses the mirrors and keys that /etc/apt names, but lists, cache and package state of its own below build/, so
-# that the system's packages are neither asked nor changed. Needs no root. What was fetched is kept.
+# Uses the mirrors and keys that /etc/apt names. Needs no root. What was fetched is kept.
 set -eu
 
 arch=$1
 shift
 cd "$(dirname "$0")/.."
+. tools/private_apt.sh
 root=$PWD/build/sysroot-$arch
 state=$PWD/build/packages/$arch
-mkdir -p "$root" "$state/lists/partial" "$state/archives/partial"
-touch "$state/status" "$root.asked" "$root.unpacked"
+mkdir -p "$root"
+touch "$root.asked" "$root.unpacked"
 
 missing=
 for package; do
@@ -21,28 +21,9 @@ for package; do
 done
 [ -n "$missing" ] || exit 0
 
-# Read after the system's configuration, whose hooks are for the system's own state.
-cat >"$state/apt.conf" <<END
-#clear APT::Architectures;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-#clear DPkg::Post-Invoke;
-#clear DPkg::Pre-Install-Pkgs;
-APT::Architecture "$arch";
-APT::Architectures { "$arch"; };
-APT::Sandbox::User "root";
-APT::Install-Recommends "false";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Dir::State "$state";
-Dir::State::lists "$state/lists";
-Dir::State::status "$state/status";
-Dir::Cache "$state";
-Dir::Cache::archives "$state/archives";
-Dir::Log "$state";
-END
-
-apt() { apt-get -q -c "$state/apt.conf" "$@" >"$state/log" 2>&1; }
+private_apt "$state" "#clear APT::Architectures;
+APT::Architecture \"$arch\";
+APT::Architectures { \"$arch\"; };"
 # shellcheck disable=SC2086 # a list of words
 download() { apt install --download-only -y $missing; }
 

@@ -21,7 +21,7 @@ static const char usage[] =
     "  -l, --levels NAME,...   levels, or groups of them; native is always there\n"
     "  -p, --programs NAME,... programs\n"
     "  -e, --experiments NAME,...  experiments: groups of programs\n"
-    "  -b, --budget MINUTES    no new round begins that would end later (50; quick: 3)\n"
+    "  -b, --budget MINUTES    no new round begins that would end later (55; quick: 3)\n"
     "  -s, --seed N            of the random order\n"
     "  -c, --cpu N             the processor that all is pinned to (the last one); -1: none\n"
     "  -f, --fresh             do not go on with an interrupted run in DIR\n"
@@ -211,7 +211,7 @@ static void write_java(FILE *out)
           "    public static void main(String[] args) {\n"
           "        Map<Integer, String> map = new HashMap<>();\n"
           "        long sum = 0;\n"
-          "        for (int i = 0; i < 100000; i++) {\n"
+          "        for (int i = 0; i < 30000; i++) {\n"
           "            map.merge(i * 7919 % 1009, \"x\", String::concat);\n"
           "            sum += map.get(i * 7919 % 1009).length() % 7;\n"
           "        }\n"
@@ -381,7 +381,7 @@ static void configure(struct lab *lab, int argc, char **argv)
     lab->quick = set.quick;
     lab->seed = set.seed;
     lab->rounds = set.rounds ? set.rounds : set.quick ? 3 : 10;
-    lab->budget_s = 60 * (set.budget_min > 0 ? set.budget_min : set.quick ? 3 : 50);
+    lab->budget_s = 60 * (set.budget_min > 0 ? set.budget_min : set.quick ? 3 : 55);
     lab->limit_s = set.quick ? 20 : 60;
     lab->cpu = set.cpu == -2 ? (int)sysconf(_SC_NPROCESSORS_ONLN) - 1 : set.cpu;
     if (!choose_levels(lab, set.levels) || !choose_programs(lab, set.programs, set.experiments))

@@ -85,31 +85,19 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* In how many rounds a job runs once: what takes long would leave no time for the others. */
-static int interval_of(const struct lab *lab, const struct job *job)
-{
-    for (int i = 0; i < lab->run_count; i++) {
-        const struct run *run = &lab->runs[i];
-        if (run->round == 0 && run->level == job->level && run->program == job->program &&
-            run->size == job->size)
-            return run->wall > 3e9 ? 4 : run->wall > 1e9 ? 2 : 1;
-    }
-    return 1;
-}
-
-/* The small size, which only the steady state needs. Native's is small for one level and large for another.
- */
+/* Which of the two sizes that a level runs; native runs those of all levels. */
 static bool is_small(const struct lab *lab, const struct job *job)
 {
-    return job->level != NATIVE && is_lab_program(&lab->programs[job->program]) &&
-           job->size == lab->levels[job->level].sizes[0];
+    for (int l = 0; l < lab->level_count; l++)
+        if (lab->levels[l].sizes[0] == job->size && (l == job->level || job->level == NATIVE))
+            return true;
+    return false;
 }
 
-/* All run in the first two rounds, then each in rounds of its own, small sizes in every second one. */
+/* The first round warms up, for which the small size will do. */
 static bool is_due(const struct lab *lab, const struct job *job, int round)
 {
-    int interval = round > 1 ? interval_of(lab, job) * (is_small(lab, job) ? 2 : 1) : 1;
-    return (round + job->program) % interval == 0;
+    return round > 0 || !is_lab_program(&lab->programs[job->program]) || is_small(lab, job);
 }
 
 /* --- progress ----------------------------------------------------------------------------------------- */

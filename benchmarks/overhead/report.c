@@ -22,7 +22,8 @@ static const char style[] =
     "svg{width:100%;max-width:40rem;height:auto;display:block;font-family:inherit}"
     "svg text{fill:var(--ink);font-size:10.5px}.label{text-anchor:end}"
     ".value{text-anchor:end;font-variant-numeric:tabular-nums}"
-    "svg .tick,svg .note{fill:var(--soft);font-size:9.5px}.tick{text-anchor:middle}svg .key{font-size:9.5px}"
+    "svg .tick,svg .note{fill:var(--soft);font-size:9.5px}"
+    "svg .note{paint-order:stroke;stroke:var(--paper);stroke-width:4px}.tick{text-anchor:middle}svg .key{font-size:9.5px}"
     ".grid{stroke:var(--line);stroke-width:.7}.native{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 2}"
     ".point{fill:var(--blue)}.interval{stroke:var(--blue);stroke-width:2.2}"
     ".outlier{fill:none;stroke:var(--warn);stroke-width:.8}.part0{fill:#1f5fa8}.part1{fill:#e0a030}"
@@ -34,7 +35,7 @@ static const char style[] =
     ".missing{overflow-wrap:anywhere}.interval-text{white-space:nowrap;display:inline-block}"
     "thead{display:table-header-group}tr{break-inside:avoid}.tables{columns:2 24rem;column-gap:2rem}"
     ".about td{padding-bottom:.5rem}.tables section{break-inside:avoid-column}.missing{color:var(--warn)}"
-    ".soft{color:var(--soft)}"
+    ".soft{color:var(--soft)}figure p{margin:.2rem 0;font-size:.85rem}"
     "@media(max-width:40rem){body{padding:.7rem;font-size:15px}table{font-size:.73rem}th,td{padding:.15rem "
     ".2rem}}"
     "@media print{body{max-width:none;padding:0;font-size:10pt}.plots{grid-template-columns:1fr 1fr}a{"
@@ -189,11 +190,15 @@ static void level_plot(int level)
 {
     static struct bar bars[PROGRAMS_MAX];
     char title[200];
-    int n = 0;
+    int n = 0, left_out = 0;
     for (int p = 0; p < lab->program_count; p++) {
         const struct entry *entry = find_entry(analysis, level, p, -1);
         if (!entry || has_metrics(p))
             continue;
+        if (!is_lab_program(&lab->programs[p]) && !lab->levels[level].real) {
+            left_out++;
+            continue;
+        }
         struct bar bar = {.label = lab->programs[p].name,
                           .at = entry->missing ? (struct estimate){0} : entry->ratio[WARM]};
         bar.note = !entry->missing                     ? "no figure"
@@ -207,6 +212,8 @@ static void level_plot(int level)
     snprintf(title, sizeof title, "%s: each program, warm", lab->levels[level].name);
     open_figure(title);
     svg_points(out, title, "times of native", bars, n, 1);
+    if (left_out)
+        fprintf(out, "<p class=soft>Debian's %d programs are not run on this level.</p>", left_out);
     close_figure();
 }
 

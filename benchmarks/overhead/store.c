@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,9 +37,11 @@ const char *meta_text(const struct lab *lab, const char *key)
 
 /* --- the machine -------------------------------------------------------------------------------------- */
 
+static json_t *text_json(const char *text) { return text && *text ? json_string(text) : json_null(); }
+
 static void set_text(json_t *object, const char *key, const char *text)
 {
-    json_object_set_new(object, key, text && *text ? json_string(text) : json_null());
+    json_object_set_new(object, key, text_json(text));
 }
 
 /* The first line of a file, or what follows the colon of the line that begins with `field`. */
@@ -136,18 +139,114 @@ void store_describe(struct lab *lab, int argc, char **argv)
     lab->meta = meta;
 }
 
+/* --- what is kept of each thing: written and read by these tables --------------------------------------- */
+
+enum kind { TEXT, TEXT_OR_NULL, INTEGER, LONG, UNSIGNED, HASH, NUMBER, FLAG };
+
+struct field {
+    const char *key;
+    enum kind kind;
+    size_t offset; /* of the member */
+};
+#define FIELD(type, member, key, kind) {key, kind, offsetof(struct type, member)}
+
+static const struct field lab_fields[] = {
+    FIELD(lab, seed, "seed", UNSIGNED),
+    FIELD(lab, rounds, "rounds", INTEGER),
+    FIELD(lab, rounds_done, "rounds_done", INTEGER),
+    FIELD(lab, cpu, "cpu", INTEGER),
+    FIELD(lab, limit_s, "limit_s", INTEGER),
+    FIELD(lab, budget_s, "budget_s", NUMBER),
+    FIELD(lab, spent_s, "spent_s", NUMBER),
+    FIELD(lab, quick, "quick", FLAG),
+    FIELD(lab, finished, "finished", FLAG),
+    {0},
+};
+
+static const struct field level_fields[] = {
+    FIELD(level, name, "name", TEXT),
+    FIELD(level, group, "group", TEXT),
+    FIELD(level, arch, "arch", TEXT),
+    FIELD(level, chosen, "chosen", FLAG),
+    FIELD(level, real, "real", FLAG),
+    FIELD(level, about, "about", TEXT),
+    FIELD(level, missing, "missing", TEXT_OR_NULL),
+    FIELD(level, version, "version", TEXT_OR_NULL),
+    FIELD(level, prefix, "command", TEXT_OR_NULL),
+    {0},
+};
+
+static const struct field program_fields[] = {
+    FIELD(program, name, "name", TEXT),
+    FIELD(program, experiment, "experiment", TEXT),
+    FIELD(program, command, "command", TEXT),
+    FIELD(program, chosen, "chosen", FLAG),
+    FIELD(program, any_output, "any_output", FLAG),
+    FIELD(program, about, "about", TEXT),
+    FIELD(program, missing, "missing", TEXT_OR_NULL),
+    {0},
+};
+
+static const struct field run_fields[] = {
+    FIELD(run, size, "size", INTEGER),
+    FIELD(run, round, "round", INTEGER),
+    FIELD(run, number, "number", INTEGER),
+    FIELD(run, status, "status", INTEGER),
+    FIELD(run, wall, "wall_ns", NUMBER),
+    FIELD(run, cpu, "cpu_ns", NUMBER),
+    FIELD(run, host, "host_ns", NUMBER),
+    FIELD(run, rss, "rss_kib", LONG),
+    FIELD(run, bytes, "output_bytes", UNSIGNED),
+    FIELD(run, hash, "output", HASH),
+    {0},
+};
+
+static json_t *hash_json(uint64_t hash)
+{
+    char text[20];
+    snprintf(text, sizeof text, "%016" PRIx64, hash);
+    return json_string(text);
+}
+
+/* A member as JSON. */
+static json_t *value_of(const void *from, enum kind kind)
+{
+    switch (kind) {
+    case TEXT:
+        return json_string(*(const char *const *)from);
+    case TEXT_OR_NULL:
+        return text_json(*(const char *const *)from);
+    case INTEGER:
+        return json_integer(*(const int *)from);
+    case LONG:
+        return json_integer(*(const long *)from);
+    case UNSIGNED:
+        return json_integer((json_int_t) * (const uint64_t *)from);
+    case HASH:
+        return hash_json(*(const uint64_t *)from);
+    case NUMBER:
+        return json_real(*(const double *)from);
+    case FLAG:
+        return json_boolean(*(const bool *)from);
+    }
+    return NULL;
+}
+
+static json_t *pack(const struct field *fields, const void *from)
+{
+    json_t *object = json_object();
+    for (const struct field *field = fields; field->key; field++)
+        json_object_set_new(object, field->key, value_of((const char *)from + field->offset, field->kind));
+    return object;
+}
+
 /* --- writing ------------------------------------------------------------------------------------------ */
 
 static json_t *run_json(const struct lab *lab, const struct run *run)
 {
-    char hash[20];
-    snprintf(hash, sizeof hash, "%016" PRIx64, run->hash);
-    json_t *made = json_pack(
-        "{s:s s:s s:i s:i s:i s:i s:f s:f s:f s:I s:I s:s s:s}", "level", lab->levels[run->level].name,
-        "program", lab->programs[run->program].name, "size", run->size, "round", run->round, "number",
-        run->number, "status", run->status, "wall_ns", run->wall, "cpu_ns", run->cpu, "host_ns", run->host,
-        "rss_kib", (json_int_t)run->rss, "output_bytes", (json_int_t)run->bytes, "output", hash, "said", "");
-    json_t *said = json_string(run->why);
+    json_t *made = pack(run_fields, run), *said = json_string(run->why);
+    json_object_set_new(made, "level", json_string(lab->levels[run->level].name));
+    json_object_set_new(made, "program", json_string(lab->programs[run->program].name));
     json_object_set_new(made, "said", said ? said : json_string("(no text)"));
     if (run->metric_count) {
         json_t *metrics = json_object();
@@ -163,13 +262,9 @@ static json_t *levels_json(const struct lab *lab)
     json_t *levels = json_array();
     for (int i = 0; i < lab->level_count; i++) {
         const struct level *level = &lab->levels[i];
-        json_t *one =
-            json_pack("{s:s s:s s:s s:s s:[ii] s:b s:b s:s}", "name", level->name, "group", level->group,
-                      "arch", level->arch, "clock", clock_names[level->clock], "sizes", level->sizes[0],
-                      level->sizes[1], "chosen", level->chosen, "real", level->real, "about", level->about);
-        set_text(one, "missing", level->missing);
-        set_text(one, "version", level->version);
-        set_text(one, "command", level->prefix);
+        json_t *one = pack(level_fields, level);
+        json_object_set_new(one, "clock", json_string(clock_names[level->clock]));
+        json_object_set_new(one, "sizes", json_pack("[ii]", level->sizes[0], level->sizes[1]));
         json_array_append_new(levels, one);
     }
     return levels;
@@ -178,14 +273,8 @@ static json_t *levels_json(const struct lab *lab)
 static json_t *programs_json(const struct lab *lab)
 {
     json_t *programs = json_array();
-    for (int i = 0; i < lab->program_count; i++) {
-        const struct program *program = &lab->programs[i];
-        json_t *one = json_pack("{s:s s:s s:s s:b s:b s:s}", "name", program->name, "experiment",
-                                program->experiment, "command", program->command, "chosen", program->chosen,
-                                "any_output", program->any_output, "about", program->about);
-        set_text(one, "missing", program->missing);
-        json_array_append_new(programs, one);
-    }
+    for (int i = 0; i < lab->program_count; i++)
+        json_array_append_new(programs, pack(program_fields, &lab->programs[i]));
     return programs;
 }
 
@@ -198,11 +287,9 @@ static void path_of(const struct lab *lab, const char *name, char path[PATH_MAX]
 void store_save(const struct lab *lab)
 {
     char path[PATH_MAX], part[PATH_MAX];
-    json_t *all =
-        json_pack("{s:s s:i s:I s:i s:i s:i s:i s:f s:f s:b s:b}", "format", FORMAT, "version", VERSION,
-                  "seed", (json_int_t)lab->seed, "rounds", lab->rounds, "rounds_done", lab->rounds_done,
-                  "cpu", lab->cpu, "limit_s", lab->limit_s, "budget_s", lab->budget_s, "spent_s",
-                  lab->spent_s, "quick", lab->quick, "finished", lab->finished);
+    json_t *all = pack(lab_fields, lab);
+    json_object_set_new(all, "format", json_string(FORMAT));
+    json_object_set_new(all, "version", json_integer(VERSION));
     json_t *runs = json_array();
     json_object_set(all, "machine", lab->meta);
     json_object_set_new(all, "levels", levels_json(lab));
@@ -236,12 +323,12 @@ static const char *text_of(json_t *object, const char *key)
     return strdup(text);
 }
 
-static int integer_of(json_t *object, const char *key)
+static json_int_t integer_of(json_t *object, const char *key)
 {
     json_t *value = json_object_get(object, key);
     if (!json_is_integer(value))
         damaged(key);
-    return (int)json_integer_value(value);
+    return json_integer_value(value);
 }
 
 static double number_of(json_t *object, const char *key)
@@ -258,6 +345,51 @@ static const char *text_or_null(json_t *object, const char *key)
     return text ? strdup(text) : NULL;
 }
 
+static uint64_t hash_of(json_t *object, const char *key)
+{
+    const char *text = text_of(object, key);
+    uint64_t hash = strtoull(text, NULL, 16);
+    free((char *)text);
+    return hash;
+}
+
+static void load_value(void *to, json_t *object, const struct field *field)
+{
+    switch (field->kind) {
+    case TEXT:
+        *(const char **)to = text_of(object, field->key);
+        break;
+    case TEXT_OR_NULL:
+        *(const char **)to = text_or_null(object, field->key);
+        break;
+    case INTEGER:
+        *(int *)to = (int)integer_of(object, field->key);
+        break;
+    case LONG:
+        *(long *)to = (long)integer_of(object, field->key);
+        break;
+    case UNSIGNED:
+        *(uint64_t *)to = (uint64_t)integer_of(object, field->key);
+        break;
+    case HASH:
+        *(uint64_t *)to = hash_of(object, field->key);
+        break;
+    case NUMBER:
+        *(double *)to = number_of(object, field->key);
+        break;
+    case FLAG:
+        *(bool *)to = json_is_true(json_object_get(object, field->key));
+        break;
+    }
+}
+
+/* What is there with another type, or not there, ends the program. */
+static void unpack(const struct field *fields, void *to, json_t *object)
+{
+    for (const struct field *field = fields; field->key; field++)
+        load_value((char *)to + field->offset, object, field);
+}
+
 static void load_level(struct lab *lab, json_t *from)
 {
     if (lab->level_count == LEVELS_MAX)
@@ -266,20 +398,12 @@ static void load_level(struct lab *lab, json_t *from)
     json_t *sizes = json_object_get(from, "sizes");
     const char *clock = text_of(from, "clock");
     *level = (struct level){
-        .name = text_of(from, "name"),
-        .group = text_of(from, "group"),
-        .arch = text_of(from, "arch"),
-        .about = text_of(from, "about"),
-        .missing = text_or_null(from, "missing"),
-        .version = text_or_null(from, "version"),
-        .prefix = text_or_null(from, "command"),
         .launcher = "",
         .agent = -1,
-        .chosen = json_is_true(json_object_get(from, "chosen")),
-        .real = json_is_true(json_object_get(from, "real")),
         .sizes = {(int)json_integer_value(json_array_get(sizes, 0)),
                   (int)json_integer_value(json_array_get(sizes, 1))},
     };
+    unpack(level_fields, level, from);
     while (level->clock < CLOCKS && strcmp(clock, clock_names[level->clock]) != 0)
         level->clock++;
     if (level->clock == CLOCKS || level->sizes[0] < 1 || level->sizes[1] <= level->sizes[0])
@@ -290,15 +414,7 @@ static void load_program(struct lab *lab, json_t *from)
 {
     if (lab->program_count == PROGRAMS_MAX)
         damaged("too many programs");
-    lab->programs[lab->program_count++] = (struct program){
-        .name = text_of(from, "name"),
-        .experiment = text_of(from, "experiment"),
-        .command = text_of(from, "command"),
-        .about = text_of(from, "about"),
-        .missing = text_or_null(from, "missing"),
-        .chosen = json_is_true(json_object_get(from, "chosen")),
-        .any_output = json_is_true(json_object_get(from, "any_output")),
-    };
+    unpack(program_fields, &lab->programs[lab->program_count++], from);
 }
 
 static void load_run(struct lab *lab, json_t *from)
@@ -308,17 +424,8 @@ static void load_run(struct lab *lab, json_t *from)
     struct run run = {
         .level = find_level(lab, text_of(from, "level")),
         .program = find_program(lab, text_of(from, "program")),
-        .size = integer_of(from, "size"),
-        .round = integer_of(from, "round"),
-        .number = integer_of(from, "number"),
-        .status = integer_of(from, "status"),
-        .wall = number_of(from, "wall_ns"),
-        .cpu = number_of(from, "cpu_ns"),
-        .host = json_number_value(json_object_get(from, "host_ns")),
-        .rss = integer_of(from, "rss_kib"),
-        .bytes = (uint64_t)number_of(from, "output_bytes"),
-        .hash = strtoull(text_of(from, "output"), NULL, 16),
     };
+    unpack(run_fields, &run, from);
     snprintf(run.why, sizeof run.why, "%s", text_of(from, "said"));
     if (run.level < 0 || run.program < 0)
         damaged("a run of a level or a program that it does not name");
@@ -358,15 +465,7 @@ bool store_load(struct lab *lab, const char *folder)
     const char *format = json_string_value(json_object_get(all, "format"));
     if (!format || strcmp(format, FORMAT) != 0 || integer_of(all, "version") != VERSION)
         damaged("these are no results of this lab's");
-    lab->seed = (uint64_t)json_integer_value(json_object_get(all, "seed"));
-    lab->rounds = integer_of(all, "rounds");
-    lab->rounds_done = integer_of(all, "rounds_done");
-    lab->cpu = integer_of(all, "cpu");
-    lab->limit_s = integer_of(all, "limit_s");
-    lab->budget_s = number_of(all, "budget_s");
-    lab->spent_s = number_of(all, "spent_s");
-    lab->quick = json_is_true(json_object_get(all, "quick"));
-    lab->finished = json_is_true(json_object_get(all, "finished"));
+    unpack(lab_fields, lab, all);
     lab->meta = json_incref(json_object_get(all, "machine"));
     lab->reports = json_incref(json_object_get(all, "reports"));
     json_array_foreach(array_of(all, "levels"), i, one) load_level(lab, one);

@@ -133,7 +133,8 @@ struct cpu {
     uint32_t flags;        /* NZCV while compiled code runs: N 15, Z 14, C 8, V 0, as LAHF and SETO give them */
 
     uint8_t part;          /* enum report_part: what the thread does */
-    uint64_t sample_ns;    /* CPU time that the next sample of --flame stands for; atomic */
+    bool sample_asked;     /* --flame waits for a sample, which stands for so much CPU time; atomic */
+    uint64_t sample_ns;
 
     uint64_t saved[16];    /* compiled code's registers around a function */
     union vec saved_v[8];

@@ -3,7 +3,6 @@
 #ifndef XEMU_FLAME_H
 #define XEMU_FLAME_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,9 +15,8 @@ bool flame_on(void);
  * now. */
 void flame_ask(struct cpu *cpu, int tid, uint64_t ns);
 
-/* For the host's signal handler: whether the signal is one of the above, and nothing of the guest's... */
-bool flame_asked(int signo, const siginfo_t *info);
-/* ...then where the guest is and who called it is noted. Async-signal-safe. */
+/* The thread's answer: where the guest is and who called it is noted. Async-signal-safe; ucontext: what the signal
+ * interrupted, or null between two instructions. */
 void flame_sample(const void *ucontext);
 
 /* When the process ends: writes the file. */

@@ -14,7 +14,7 @@
     PART(SYSCALL, "syscalls", "system calls, with the host's kernel")        \
     PART(SIGNAL, "signals", "delivering signals")                            \
     PART(FAULT, "faults", "faults and undefined instructions")               \
-    PART(UNSEEN, "unseen", "ends of threads in the kernel, and helper threads of xemu's: by difference")
+    PART(UNSEEN, "unseen", "ends of threads in the kernel, helper threads of xemu's: by difference")
 
 enum report_part {
 #define PART(name, key, text) PART_##name,
@@ -28,12 +28,18 @@ static inline void report_enter(struct cpu *cpu, enum report_part part)
     cpu->part = (uint8_t)part;
 }
 
-/* Before the first guest instruction; and in a forked child. */
+/* Before the first guest instruction. A forked child belongs to its parent's report; report_go_on(): from here on it has
+ * one of its own. Nanoseconds of its CPU time that are in the parent's. */
 void report_begin(void);
+uint64_t report_go_on(void);
 void report_forked(void);
 
-/* The sampler's: the thread has had so much CPU time since its last look. */
-void report_look(const struct cpu *cpu, uint64_t ns);
+/* The sampler's: what a thread was found at that has had so much CPU time since the look before; of a thread or process
+ * that was over before a look, or goes on behind the last one; first: there was none before. child: it is one of the
+ * forked processes. */
+void report_look(unsigned part, uint64_t ns, bool first, bool child);
+void report_unlooked(uint64_t ns);
+uint64_t report_children_ns(void); /* what looks have seen of those */
 
 /* When the process ends: writes to where -D says. */
 void report_write(void);

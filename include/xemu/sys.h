@@ -45,6 +45,9 @@ const char *sys_guest_path(void);
 /* The guest's memory map, as it reads it in /proc/self/maps: malloc'd text, or null when out of memory. */
 char *sys_guest_maps(void);
 
+/* The sampler's: asks the thread of this cpu to note a sample (flame_sample()). False: it cannot be asked now. */
+bool sys_ask_sample(struct cpu *cpu, int tid);
+
 /* What a signal interrupted: pc, and x0 to x30 with SP, from the frame whose frame record is at `record`. False if
  * that memory can't be read. */
 bool sys_interrupted(uint64_t record, uint64_t *pc, uint64_t x[32]);

@@ -103,6 +103,24 @@ static void in_threads(void *(*function)(void *), void *arg)
         pthread_join(threads[i], NULL);
 }
 
+static void *be_brief(void *arg)
+{
+    sink += spin(1000);
+    return arg;
+}
+
+/* A child that works after its parent's end. */
+static void leave_a_child(double seconds)
+{
+    pid_t parent = getpid();
+    if (fork())
+        return;
+    while (getppid() == parent)
+        usleep(1000);
+    work(&seconds);
+    _exit(0);
+}
+
 static void *leave(void *arg)
 {
     (void)arg;
@@ -129,6 +147,27 @@ int main(int argc, char **argv)
             exit(0);
         }
         waitpid(child, NULL, 0);
+    } else if (!strcmp(way, "forks")) {
+        for (int i = 0; i < 200; i++) {
+            pid_t child = fork();
+            if (child == 0) {
+                work(&seconds);
+                _exit(0);
+            }
+            waitpid(child, NULL, 0);
+        }
+    } else if (!strcmp(way, "fork-threads")) {
+        pid_t child = fork();
+        if (child == 0) {
+            in_threads(work, &seconds);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+    } else if (!strcmp(way, "orphan")) {
+        leave_a_child(seconds);
+    } else if (!strcmp(way, "brief-threads")) {
+        for (int i = 0; i < 500; i++)
+            in_threads(be_brief, NULL);
     } else if (!strcmp(way, "exec")) {
         char *const args[] = {argv[0], "", NULL};
         pid_t child = vfork();

@@ -20,7 +20,7 @@ static void handler(int signo)
     sigprocmask(SIG_BLOCK, NULL, &mask_inside);
 }
 
-static const int tried[] = {SIGUSR1, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGCHLD, 34, 64};
+static const int tried[] = {SIGUSR1, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGCHLD, 34, 35, 62, 63, 64};
 enum { TRIED = sizeof tried / sizeof *tried };
 
 static sigset_t only(int signo)

@@ -12,6 +12,8 @@ command -v $qemu >/dev/null || missing "$qemu is not installed (Debian's package
 if [ "$1" = kvm ]; then
     [ -e /dev/kvm ] || missing "the machine has no /dev/kvm"
     [ -r /dev/kvm ] && [ -w /dev/kvm ] || missing "/dev/kvm may not be opened by this user"
+    ! grep -qw hypervisor /proc/cpuinfo || # is quoted if it does not come up
+        echo "this machine is a virtual one itself, whose hypervisor may have to interpret another one's kernel" >&2
 fi
 command -v cpio >/dev/null || missing "cpio, which makes the initramfs, is not installed"
 kernel=$("$here/../kernel.sh" $arch 2>&1 | tail -n 1)

@@ -1,0 +1,128 @@
+/* Children of a program that --report is about: a table in shared memory, where they come and go by themselves. */
+#include "family.h"
+
+#include <xemu/options.h>
+#include <xemu/own.h>
+#include <xemu/profile.h>
+#include <xemu/report.h>
+
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { MEMBERS_MAX = 2048 };
+static const uint64_t GONE = UINT64_MAX;
+
+static struct family {
+    _Atomic uint64_t processes, unlooked_ns, guest, host;
+    _Atomic unsigned highest; /* no place from here on was ever used */
+    _Atomic bool over;
+    struct member {
+        _Atomic int pid;       /* 0: free, -1: not to be looked at */
+        _Atomic uint64_t seen; /* of its CPU time; GONE when it counts the rest itself */
+        const uint8_t *part;   /* in its memory: what its thread does */
+    } members[MEMBERS_MAX];
+} *family;
+
+static struct member *self; /* a child's own */
+static bool hidden;         /* its children are, too */
+
+bool family_begin(void)
+{
+    family = own_map(sizeof *family, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+    self = NULL;
+    return family;
+}
+
+/* --- the children's side ------------------------------------------------------------------------------ */
+
+bool family_joined(void) { return self; }
+
+bool family_orphan(void) { return self && atomic_load_explicit(&family->over, memory_order_relaxed); }
+
+void family_hide(void) { hidden = true; }
+
+void family_join(const struct cpu *cpu, uint64_t seen)
+{
+    self = NULL;
+    for (unsigned place = 0; family && place < MEMBERS_MAX; place++) { /* the first free one: few pages are touched */
+        unsigned highest = atomic_load(&family->highest);
+        struct member *member = &family->members[place];
+        int none = 0;
+        if (atomic_load(&member->pid) || !atomic_compare_exchange_strong(&member->pid, &none, -1))
+            continue;
+        member->part = &cpu->part;
+        atomic_store(&member->seen, seen);
+        hidden |= kernel_call(SYS_getppid, 0, 0, 0, 0, 0) == 0; /* the first process of a namespace */
+        atomic_store(&member->pid, hidden ? -1 : getpid());
+        while (highest <= place && !atomic_compare_exchange_weak(&family->highest, &highest, place + 1))
+            ;
+        family->processes += seen == 0;
+        self = member;
+        return;
+    }
+}
+
+uint64_t family_leave(bool count)
+{
+    if (!self)
+        return 0;
+    uint64_t guest, host, seen = atomic_exchange(&self->seen, GONE), now = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
+    atomic_store(&self->pid, 0);
+    self = NULL;
+    if (!count)
+        return seen;
+    if (now > seen)
+        family->unlooked_ns += now - seen;
+    if (options.report_counts) {
+        profile_totals(&guest, &host);
+        family->guest += guest;
+        family->host += host;
+    }
+    return now;
+}
+
+/* --- the program's side ------------------------------------------------------------------------------- */
+
+static void look(struct member *member)
+{
+    uint8_t part = PARTS;
+    int pid = atomic_load(&member->pid);
+    if (pid <= 0)
+        return;
+    uint64_t seen = atomic_load(&member->seen), now = sampler_clock(clock_of_process(pid));
+    if (!now) { /* it was killed */
+        atomic_compare_exchange_strong(&member->pid, &pid, 0);
+        return;
+    }
+    if (seen == GONE || now <= seen)
+        return;
+    struct iovec to = {&part, 1}, from = {(void *)member->part, 1};
+    if (kernel_call(SYS_process_vm_readv, (uint64_t)pid, (uint64_t)&to, 1, (uint64_t)&from, 1) != 1 || part >= PARTS)
+        return;
+    if (part == PART_SYSCALL && !seen && !sampler_is_running(pid)) /* what it had CPU time for was something else */
+        return;
+    if (atomic_compare_exchange_strong(&member->seen, &seen, now))
+        report_look(part, now - seen, !seen, true);
+}
+
+void family_look(void)
+{
+    for (unsigned i = 0; family && i < family->highest; i++)
+        look(&family->members[i]);
+}
+
+uint64_t family_unlooked_ns(void) { return family ? family->unlooked_ns : 0; }
+
+struct family_sums family_end(void)
+{
+    struct family_sums sums = {0};
+    if (!family)
+        return sums;
+    family_look();
+    family->over = true;
+    sums = (struct family_sums){family->processes, family->unlooked_ns, family->guest, family->host};
+    return sums;
+}

@@ -1,0 +1,59 @@
+/* The forked children of a program that --report is about. They have no sampler of their own, which would cost more
+ * than most of them take: the program's looks at them, too. */
+#ifndef CORE_FAMILY_H
+#define CORE_FAMILY_H
+
+#include <xemu/cpu.h>
+
+#include <time.h>
+
+/* A system call without the C library: the sampler's thread must not touch errno, see sampler.c. */
+static inline int64_t kernel_call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    register uint64_t r10 __asm__("r10") = d;
+    register uint64_t r8 __asm__("r8") = e;
+    register uint64_t r9 __asm__("r9") = 0;
+    int64_t result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+/* Nanoseconds; 0 where there is no such clock. */
+uint64_t sampler_clock(clockid_t clock);
+
+/* The kernel's clock of a thread or process: include/linux/posix-timers.h. */
+static inline clockid_t clock_of_thread(int tid) { return (clockid_t)(~(unsigned)tid << 3 | 6); }
+static inline clockid_t clock_of_process(int pid) { return (clockid_t)(~(unsigned)pid << 3 | 2); }
+
+/* In the process whose sampler looks; false: there is no memory for it, and children are in no report. */
+bool family_begin(void);
+
+/* In a forked child: it is looked at from now on, and no more. It has had `seen` nanoseconds of CPU time that are
+ * counted already. family_leave() gives that number then; count: what is behind it still goes into the report. */
+void family_join(const struct cpu *cpu, uint64_t seen);
+void family_hide(void); /* before it: the process has another number for the program, which looks at it in vain */
+uint64_t family_leave(bool count);
+
+/* Whether the process is one that is looked at, and whether the one that looked is gone. */
+bool family_joined(void);
+bool family_orphan(void);
+
+/* The sampler's: looks at all; CPU time of those that have left which no look has seen. */
+void family_look(void);
+uint64_t family_unlooked_ns(void);
+
+/* sampler.c's: whether the process, not the calling one, has a processor or waits for one. */
+bool sampler_is_running(int pid);
+
+/* At the program's end: there is no look after that. */
+struct family_sums {
+    uint64_t processes;   /* that were forked */
+    uint64_t unlooked_ns; /* CPU time that no look has seen */
+    uint64_t guest, host; /* instructions, with --report=counts */
+};
+struct family_sums family_end(void);
+
+#endif
