@@ -459,7 +459,7 @@ static bool is_neutral(const struct lower *l, unsigned v)
     case IR_put_nzcv:
         return is_late(l, v);
     default:
-        return l->w[v].folded || (!l->w[v].uses && may_be_dropped(insn));
+        return l->w[v].folded || (!l->w[v].uses && ir_may_be_dropped(insn));
     }
 }
 

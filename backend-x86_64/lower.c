@@ -45,11 +45,6 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
     return insn->op == IR_add && memory && index == 0 && is_address_part(l, insn);
 }
 
-bool may_be_dropped(const struct ir_insn *insn)
-{
-    return ir_ops[insn->op].flags & IR_PURE || (ir_is_register_access(insn->op) && ir_ops[insn->op].result);
-}
-
 /* An AND is folded for one user only, the others for all of theirs. */
 static bool may_fold(const struct lower *l, unsigned v)
 {
@@ -64,7 +59,7 @@ static void find_uses(struct lower *l)
     for (unsigned v = block->count; v-- > 0;) { /* users come before what they use: all is known of them */
         const struct ir_insn *insn = &block->insns[v];
         l->w[v].folded = l->w[v].uses && may_fold(l, v);
-        if (!l->w[v].uses && may_be_dropped(insn))
+        if (!l->w[v].uses && ir_may_be_dropped(insn))
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
             l->w[insn->arg[i]].uses++;
@@ -100,18 +95,23 @@ static void find_lifetimes(struct lower *l)
 {
     for (unsigned v = 0; v < l->block->count; v++) {
         const struct ir_insn *insn = insn_at(l, v);
-        if (!l->w[v].uses && may_be_dropped(insn))
+        if (!l->w[v].uses && ir_may_be_dropped(insn))
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
             needed_by(l, insn->arg[i], v);
     }
 }
 
-/* Whether guest register r is read by the instruction of operation v, before v. */
-static bool is_read_before(const struct lower *l, unsigned v, unsigned r)
+/* Whether guest register r holds the base of the address, at operation `at`. */
+static bool is_base_register(const struct lower *l, unsigned address, unsigned at, unsigned r)
 {
-    for (; insn_at(l, v)->op != IR_mark; v--)
-        if (insn_at(l, v)->op == IR_get_x && insn_at(l, v)->imm == r)
+    const struct ir_insn *sum = insn_at(l, address);
+    unsigned base = sum->op == IR_add && is_const(l, sum->arg[1]) ? sum->arg[0] : address;
+    if (insn_at(l, base)->op == IR_get_x && insn_at(l, base)->imm == r)
+        return true;
+    for (unsigned put = base + 1; put < at; put++)
+        if (insn_at(l, put)->op == IR_put_x && insn_at(l, put)->imm == r &&
+            (insn_at(l, put)->arg[0] == base || insn_at(l, put)->arg[0] == address))
             return true;
     return false;
 }
@@ -125,7 +125,7 @@ static bool is_load_beside(const struct lower *l, unsigned between, unsigned v, 
     for (unsigned i = v; i < between; i++)
         if (insn_at(l, i)->op == IR_mark)
             return false;
-    return put->op == IR_put_vreg || !is_read_before(l, between, (unsigned)put->imm);
+    return put->op == IR_put_vreg || !is_base_register(l, insn_at(l, between)->arg[0], between, (unsigned)put->imm);
 }
 
 /* Results that may be computed in the register that they are put into. */
@@ -221,7 +221,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
 static bool needs_code(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    return (!l->w[v].folded || insn->op == IR_fcmp) && !(!l->w[v].uses && may_be_dropped(insn)) &&
+    return (!l->w[v].folded || insn->op == IR_fcmp) && !(!l->w[v].uses && ir_may_be_dropped(insn)) &&
            l->w[v].via == NONE && !l->w[v].done;
 }
 

@@ -234,8 +234,6 @@ void call_stub(struct lower *l, const uint8_t *stub);
 
 /* --- by area --- */
 
-/* lower.c: no code is made for it where nobody uses its result. */
-bool may_be_dropped(const struct ir_insn *insn);
 
 /* flags.c: sets EFLAGS for a truth value; returns the condition that holds if it is 1. */
 enum x86_cc emit_truth(struct lower *l, unsigned v);

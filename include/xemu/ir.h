@@ -90,6 +90,12 @@ static inline bool ir_may_leave(const struct ir_insn *insn)
            !(ir_ops[insn->op].flags & IR_PURE);
 }
 
+/* No code is needed for it where nobody uses its result. */
+static inline bool ir_may_be_dropped(const struct ir_insn *insn)
+{
+    return ir_ops[insn->op].flags & IR_PURE || (ir_is_register_access((enum ir_op)insn->op) && ir_ops[insn->op].result);
+}
+
 #define IR_MAX_INSNS 4096
 
 struct ir_block {
