@@ -26,27 +26,33 @@ static struct family {
     } members[MEMBERS_MAX];
 } *family;
 
-static struct member *self; /* a child's own */
-static bool hidden;         /* its children are, too */
+static struct family_place *own;
 
 bool family_begin(void)
 {
     family = own_map(sizeof *family, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
-    self = NULL;
+    own = sampler_place();
+    own->self = NULL;
     return family;
 }
 
 /* --- the children's side ------------------------------------------------------------------------------ */
 
-bool family_joined(void) { return self; }
+bool family_joined(void) { return own && own->self; }
 
-bool family_orphan(void) { return self && atomic_load_explicit(&family->over, memory_order_relaxed); }
+bool family_orphan(void) { return family_joined() && atomic_load_explicit(&family->over, memory_order_relaxed); }
 
-void family_hide(void) { hidden = true; }
+void family_hide(void)
+{
+    if (own)
+        own->hidden = true;
+}
 
 void family_join(const struct cpu *cpu, uint64_t seen)
 {
-    self = NULL;
+    if (!own)
+        return;
+    own->self = NULL;
     for (unsigned place = 0; family && place < MEMBERS_MAX; place++) { /* the first free one: few pages are touched */
         unsigned highest = atomic_load(&family->highest);
         struct member *member = &family->members[place];
@@ -55,23 +61,23 @@ void family_join(const struct cpu *cpu, uint64_t seen)
             continue;
         member->part = &cpu->part;
         atomic_store(&member->seen, seen);
-        hidden |= kernel_call(SYS_getppid, 0, 0, 0, 0, 0) == 0; /* the first process of a namespace */
-        atomic_store(&member->pid, hidden ? -1 : getpid());
+        own->hidden |= kernel_call(SYS_getppid, 0, 0, 0, 0, 0) == 0; /* the first process of a namespace */
+        atomic_store(&member->pid, own->hidden ? -1 : getpid());
         while (highest <= place && !atomic_compare_exchange_weak(&family->highest, &highest, place + 1))
             ;
         family->processes += seen == 0;
-        self = member;
+        own->self = member;
         return;
     }
 }
 
 uint64_t family_leave(bool count)
 {
-    if (!self)
+    if (!family_joined())
         return 0;
-    uint64_t guest, host, seen = atomic_exchange(&self->seen, GONE), now = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
-    atomic_store(&self->pid, 0);
-    self = NULL;
+    uint64_t guest, host, seen = atomic_exchange(&own->self->seen, GONE), now = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
+    atomic_store(&own->self->pid, 0);
+    own->self = NULL;
     if (!count)
         return seen;
     if (now > seen)

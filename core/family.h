@@ -28,6 +28,14 @@ uint64_t sampler_clock(clockid_t clock);
 static inline clockid_t clock_of_thread(int tid) { return (clockid_t)(~(unsigned)tid << 3 | 6); }
 static inline clockid_t clock_of_process(int pid) { return (clockid_t)(~(unsigned)pid << 3 | 2); }
 
+/* A child's own: its row, and whether it and its children are not looked at. It is where the sampler's own state is, so
+ * that a fork's child has fewer pages to copy. */
+struct family_place {
+    struct member *self;
+    bool hidden;
+};
+struct family_place *sampler_place(void);
+
 /* In the process whose sampler looks; false: there is no memory for it, and children are in no report. */
 bool family_begin(void);
 

@@ -45,6 +45,7 @@ static struct {
     pid_t owner;     /* the process that this is about; 0: none */
     pid_t pid;       /* whose thread it is; 0: there is none yet */
     bool stopped;
+    struct family_place place;
     uint64_t base;        /* CPU time that is none of this one's business */
     uint64_t start, seen; /* CPU time before the first guest thread, and of all looks, with base */
     unsigned slot_count;  /* so many have been used */
@@ -67,6 +68,8 @@ uint64_t sampler_clock(clockid_t clock)
         return 0;
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
+
+struct family_place *sampler_place(void) { return &sampler.place; }
 
 static void lock(void)
 {

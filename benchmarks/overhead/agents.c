@@ -174,86 +174,6 @@ static char *last_words(const struct agent *agent)
     return asprintf(&made, "%s%s", words[0] ? "; its last words: " : "", words) < 0 ? "" : made;
 }
 
-/* Waits for the agent; returns null, or why there is none, malloc'd. */
-static const char *await(struct agent *agent, double deadline, const char **kernel, int boot_s)
-{
-    char line[600], *why = NULL;
-    int got = read_line(agent, deadline, line, sizeof line);
-    if (got == 1 && strncmp(line, "lab:ready ", 10) == 0) {
-        *kernel = strdup(line + 10);
-        agent->ready = true;
-        return NULL;
-    }
-    if (got == 1)
-        why = strdup(strncmp(line, "lab:missing ", 12) == 0 ? line + 12 : line);
-    else if (got == 0 &&
-             asprintf(&why, "it did not come up within %d seconds%s", boot_s, last_words(agent)) < 0)
-        why = NULL;
-    else if (got < 0 && asprintf(&why, "it ended while it started%s", last_words(agent)) < 0)
-        why = NULL;
-    stop(agent);
-    return why ? why : "it did not start";
-}
-
-/* Why the emulator in front of the programs is not there, or null. */
-static const char *missing_prefix(const struct level *level)
-{
-    char *words[WORDS_MAX], *why = NULL;
-    if (!level->prefix[0] || level->missing)
-        return NULL;
-    if (split_words(expand_names(level->prefix), words, WORDS_MAX) && strchr(words[0], '/') &&
-        access(words[0], X_OK))
-        return asprintf(&why, "%s is not there", words[0]) < 0 ? "it is not there" : why;
-    return NULL;
-}
-
-static int agent_for(struct lab *lab, const char *launcher)
-{
-    for (int i = 0; i < agent_count; i++)
-        if (strcmp(agents[i].launcher, launcher) == 0)
-            return i;
-    struct agent *agent = &agents[agent_count];
-    *agent = (struct agent){.launcher = launcher};
-    if (asprintf(&agent->log, "%s/logs/%s", lab->folder, launcher) < 0)
-        fail("not enough memory");
-    for (char *c = strstr(agent->log, "/logs/") + 6; *c; c++)
-        if (*c == ' ' || *c == '/')
-            *c = '-';
-    return agent_count++;
-}
-
-void agents_start(struct lab *lab, int boot_s)
-{
-    char logs[PATH_MAX];
-    const char *why[AGENTS_MAX] = {0}, *kernel[AGENTS_MAX] = {0};
-    snprintf(logs, sizeof logs, "%s/logs", lab->folder);
-    mkdir(logs, 0777);
-    signal(SIGPIPE, SIG_IGN);
-    for (int i = 0; i < lab->level_count; i++) {
-        struct level *level = &lab->levels[i];
-        if (!level->missing)
-            level->missing = missing_prefix(level);
-        if (level->chosen && !level->missing)
-            level->agent = agent_for(lab, level->launcher);
-    }
-    for (int i = 0; i < agent_count && !interrupted; i++) {
-        fprintf(stderr, "lab: waiting for %-30s\r", agents[i].launcher);
-        start(&agents[i], lab->cpu); /* one after the other: they share a processor */
-        why[i] = await(&agents[i], now_ns() + boot_s * 1e9, &kernel[i], boot_s);
-    }
-    for (int i = 0; i < lab->level_count; i++) {
-        struct level *level = &lab->levels[i];
-        if (level->agent < 0)
-            continue;
-        if (why[level->agent])
-            level->missing = why[level->agent];
-        if (!level->version)
-            level->version = kernel[level->agent];
-        if (level->missing)
-            fprintf(stderr, "lab: %s is missing: %s\n", level->name, level->missing);
-    }
-}
-
 /* --- CPU time of a level, as the host counts it --------------------------------------------------------- */
 
 /* Nanoseconds of a living process and of its children that have ended. */
@@ -317,6 +237,93 @@ static double tree_ns(pid_t root)
     for (int i = 0; i < n; i++)
         sum += all[i].in ? all[i].ns : 0;
     return sum;
+}
+
+/* --- waiting for it ----------------------------------------------------------------------------------- */
+
+/* Waits for the agent, longer where others use the processor; returns null, or why there is none, malloc'd. */
+static const char *await(struct agent *agent, const char **kernel, int boot_s)
+{
+    enum { SLOWER = 4 /* what others may leave of the processor */ };
+    char line[600], *why = NULL;
+    double started = now_ns();
+    int got;
+    do
+        got = read_line(agent, now_ns() + boot_s * 1e9, line, sizeof line);
+    while (got == 0 && tree_ns(agent->pid) < boot_s * 0.8e9 && now_ns() - started < SLOWER * boot_s * 1e9);
+    if (got == 1 && strncmp(line, "lab:ready ", 10) == 0) {
+        *kernel = strdup(line + 10);
+        agent->ready = true;
+        return NULL;
+    }
+    if (got == 1)
+        why = strdup(strncmp(line, "lab:missing ", 12) == 0 ? line + 12 : line);
+    else if (got == 0 &&
+             asprintf(&why, "it did not come up within %.0f seconds%s", (now_ns() - started) / 1e9, last_words(agent)) < 0)
+        why = NULL;
+    else if (got < 0 && asprintf(&why, "it ended while it started%s", last_words(agent)) < 0)
+        why = NULL;
+    stop(agent);
+    return why ? why : "it did not start";
+}
+
+/* Why the emulator in front of the programs is not there, or null. */
+static const char *missing_prefix(const struct level *level)
+{
+    char *words[WORDS_MAX], *why = NULL;
+    if (!level->prefix[0] || level->missing)
+        return NULL;
+    if (split_words(expand_names(level->prefix), words, WORDS_MAX) && strchr(words[0], '/') &&
+        access(words[0], X_OK))
+        return asprintf(&why, "%s is not there", words[0]) < 0 ? "it is not there" : why;
+    return NULL;
+}
+
+static int agent_for(struct lab *lab, const char *launcher)
+{
+    for (int i = 0; i < agent_count; i++)
+        if (strcmp(agents[i].launcher, launcher) == 0)
+            return i;
+    struct agent *agent = &agents[agent_count];
+    *agent = (struct agent){.launcher = launcher};
+    if (asprintf(&agent->log, "%s/logs/%s", lab->folder, launcher) < 0)
+        fail("not enough memory");
+    for (char *c = strstr(agent->log, "/logs/") + 6; *c; c++)
+        if (*c == ' ' || *c == '/')
+            *c = '-';
+    return agent_count++;
+}
+
+void agents_start(struct lab *lab, int boot_s)
+{
+    char logs[PATH_MAX];
+    const char *why[AGENTS_MAX] = {0}, *kernel[AGENTS_MAX] = {0};
+    snprintf(logs, sizeof logs, "%s/logs", lab->folder);
+    mkdir(logs, 0777);
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < lab->level_count; i++) {
+        struct level *level = &lab->levels[i];
+        if (!level->missing)
+            level->missing = missing_prefix(level);
+        if (level->chosen && !level->missing)
+            level->agent = agent_for(lab, level->launcher);
+    }
+    for (int i = 0; i < agent_count && !interrupted; i++) {
+        fprintf(stderr, "lab: waiting for %-30s\r", agents[i].launcher);
+        start(&agents[i], lab->cpu); /* one after the other: they share a processor */
+        why[i] = await(&agents[i], &kernel[i], boot_s);
+    }
+    for (int i = 0; i < lab->level_count; i++) {
+        struct level *level = &lab->levels[i];
+        if (level->agent < 0)
+            continue;
+        if (why[level->agent])
+            level->missing = why[level->agent];
+        if (!level->version)
+            level->version = kernel[level->agent];
+        if (level->missing)
+            fprintf(stderr, "lab: %s is missing: %s\n", level->name, level->missing);
+    }
 }
 
 /* --- a run -------------------------------------------------------------------------------------------- */
