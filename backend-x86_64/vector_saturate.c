@@ -123,7 +123,8 @@ static void top_bits_of(struct lower *l, unsigned esz, unsigned reg)
  * other's kind. */
 static bool lower_mixed_sum(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t saturating[2][2] = {{V_PADDUSB, V_PADDUSW}, {V_PADDSB, V_PADDSW}}, modular[2] = {V_PADDB, V_PADDW};
+    static const uint8_t saturating[2][2] = {{V_PADDUSB, V_PADDUSW}, {V_PADDSB, V_PADDSW}};
+    static const uint8_t modular[2] = {V_PADDB, V_PADDW};
     unsigned esz = insn->esz;
     if (esz > 1)
         return false;
@@ -159,7 +160,8 @@ static void finish_but_least(struct lower *l, const struct ir_insn *insn, unsign
 
 static bool lower_saturating_sign(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t absolute[4] = {V_PABSB, V_PABSW, V_PABSD, V_PABSQ}, sub[4] = {V_PSUBB, V_PSUBW, V_PSUBD, V_PSUBQ};
+    static const uint8_t absolute[4] = {V_PABSB, V_PABSW, V_PABSD, V_PABSQ};
+    static const uint8_t sub[4] = {V_PSUBB, V_PSUBW, V_PSUBD, V_PSUBQ};
     enum x86_vop op = (enum x86_vop)(insn->op == IR_vsqabs ? absolute : sub)[insn->esz];
     if (!emit_v_has(op, host.level, 0))
         return false;

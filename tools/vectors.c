@@ -257,8 +257,8 @@ static bool has_word_of(const struct vector *v, unsigned op)
     return false;
 }
 
-/* The others of a line's words only prepare for, or show, what the instruction does that the line is about. It is of the
- * rows that the section's heading names, or that of the line's first word. */
+/* The others of a line's words only prepare for, or show, what the instruction does that the line is about. It is of
+ * the rows that the section's heading names, or that of the line's first word. */
 static void count_vectors(unsigned counts[A64_OP_COUNT])
 {
     const char *heading = "";
