@@ -587,6 +587,36 @@ static bool lower_count(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
+/* Halfwords: each alone at the top of a word, above ones, so that 16 is the most. */
+static void leading_zeros_of_halves(struct lower *l, unsigned reg, unsigned a)
+{
+    unsigned low = take_xmm(l), mask = take_xmm(l);
+    all_ones(l, mask);
+    shift_lanes(l, 2, RIGHT, mask, mask, 16);
+    shift_lanes(l, 2, LEFT, low, a, 16);
+    emit_v(l, V_POR, low, low, mask);
+    emit_v(l, V_POR, mask, mask, a);
+    emit_v_unary(l, V_PLZCNTD, low, low);
+    emit_v_unary(l, V_PLZCNTD, mask, mask);
+    shift_lanes(l, 2, LEFT, mask, mask, 16);
+    emit_v(l, V_POR, reg, low, mask);
+}
+
+static bool lower_leading_zeros(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t ops[4] = {0, V_PLZCNTD, V_PLZCNTD, V_PLZCNTQ};
+    unsigned esz = insn->esz;
+    if (!emit_v_has((enum x86_vop)ops[esz], host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm(l);
+    if (esz == 1)
+        leading_zeros_of_halves(l, reg, a);
+    else
+        emit_v_unary(l, (enum x86_vop)ops[esz], reg, a);
+    finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
 static bool lower_mirror(struct lower *l, const struct ir_insn *insn)
 {
     if (!host.gfni || insn->esz != 0)
@@ -707,6 +737,8 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return lower_halving(l, insn) || lower_saturating(l, insn);
     case IR_vcnt:
         return lower_count(l, insn);
+    case IR_vclz:
+        return lower_leading_zeros(l, insn);
     case IR_vrbit:
         return lower_mirror(l, insn);
     case IR_vsxtl:

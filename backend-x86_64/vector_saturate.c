@@ -114,6 +114,69 @@ static bool lower_long_sum(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
+static void top_bits_of(struct lower *l, unsigned esz, unsigned reg)
+{
+    esz ? top_bits(l, esz, reg) : top_bits_of_bytes(l, reg);
+}
+
+/* Bytes and halfwords, one operand signed, the other not: with its top bits turned over, the first is a number of the
+ * other's kind. */
+static bool lower_mixed_sum(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t saturating[2][2] = {{V_PADDUSB, V_PADDUSW}, {V_PADDSB, V_PADDSW}};
+    static const uint8_t modular[2] = {V_PADDB, V_PADDW};
+    unsigned esz = insn->esz;
+    if (esz > 1)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    top_bits_of(l, esz, t);
+    emit_v(l, V_PXOR, t, t, a);
+    if (a != b)
+        leave_xmm(l, a);
+    emit_v(l, (enum x86_vop)modular[esz], u, t, b);
+    emit_v(l, (enum x86_vop)saturating[insn->op == IR_vusqadd][esz], t, t, b);
+    leave_xmm(l, b);
+    emit_v(l, V_PXOR, u, u, t);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+    top_bits_of(l, esz, u);
+    emit_v(l, V_PXOR, t, t, u);
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
+/* t is done but for the lanes where it is the least number, which stands for one beyond the greatest. */
+static void finish_but_least(struct lower *l, const struct ir_insn *insn, unsigned t)
+{
+    static const uint8_t equal[4] = {V_PCMPEQB, V_PCMPEQW, V_PCMPEQD, V_PCMPEQQ};
+    unsigned u = take_xmm(l);
+    top_bits_of(l, insn->esz, u);
+    emit_v(l, (enum x86_vop)equal[insn->esz], u, u, t);
+    emit_v(l, V_PXOR, t, t, u);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+}
+
+static bool lower_saturating_sign(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t absolute[4] = {V_PABSB, V_PABSW, V_PABSD, V_PABSQ};
+    static const uint8_t sub[4] = {V_PSUBB, V_PSUBW, V_PSUBD, V_PSUBQ};
+    enum x86_vop op = (enum x86_vop)(insn->op == IR_vsqabs ? absolute : sub)[insn->esz];
+    if (!emit_v_has(op, host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    if (insn->op == IR_vsqabs) {
+        emit_v_unary(l, op, t, a);
+    } else {
+        clear_xmm(l, t);
+        emit_v(l, op, t, t, a);
+    }
+    leave_xmm(l, a);
+    finish_but_least(l, insn, t);
+    return true;
+}
+
 /* --- narrower, doubled products ------------------------------------------------------------------------- */
 
 /* t = a shifted right by the immediate of a narrowing, rounded or not. */
@@ -178,11 +241,9 @@ static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* Halfwords, the high half of the doubled product: only the square of the least number is too great, and wraps to it. */
-static bool lower_doubled_high(struct lower *l, const struct ir_insn *insn)
+/* The high half of the doubled product: only the square of the least number is too great, and wraps to it. */
+static bool lower_doubled_high_halves(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->esz != 1)
-        return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
     if (insn->op == IR_vsqrdmulh) {
         emit_v(l, V_PMULHRSW, t, a, b);
@@ -197,13 +258,37 @@ static bool lower_doubled_high(struct lower *l, const struct ir_insn *insn)
     }
     leave_xmm(l, a);
     leave_xmm(l, b);
-    unsigned u = take_xmm(l);
-    top_bits(l, 1, u);
-    emit_v(l, V_PCMPEQW, u, u, t);
-    emit_v(l, V_PXOR, t, t, u);
-    set_qc_unless_zero(l, u, bytes_of(insn));
+    finish_but_least(l, insn, t);
+    return true;
+}
+
+/* Words: the products of the odd ones, and of the even ones, in 64 bits. */
+static bool lower_doubled_high_words(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    shift_lanes(l, 3, RIGHT, t, a, 32);
+    shift_lanes(l, 3, RIGHT, u, b, 32);
+    emit_v(l, V_PMULDQ, t, t, u);
+    emit_v(l, V_PMULDQ, u, a, b);
+    leave_xmm(l, a);
+    if (a != b)
+        leave_xmm(l, b);
+    if (insn->op == IR_vsqrdmulh) {
+        unsigned half = take_xmm(l);
+        ones(l, half);
+        shift_lanes(l, 3, RIGHT, half, half, 63);
+        shift_lanes(l, 3, LEFT, half, half, 30);
+        emit_v(l, V_PADDQ, t, t, half);
+        emit_v(l, V_PADDQ, u, u, half);
+        leave_xmm(l, half);
+    }
+    shift_lanes(l, 3, RIGHT, t, t, 31);
+    shift_lanes(l, 3, LEFT, t, t, 32);
+    shift_lanes(l, 3, LEFT, u, u, 1);
+    shift_lanes(l, 3, RIGHT, u, u, 32);
+    emit_v(l, V_POR, t, t, u);
     leave_xmm(l, u);
-    finish_from(l, insn, t);
+    finish_but_least(l, insn, t);
     return true;
 }
 
@@ -213,15 +298,10 @@ static bool lower_doubled(struct lower *l, const struct ir_insn *insn)
     if (insn->esz != 2 || insn_at(l, insn->arg[0])->op != IR_vsxtl || insn_at(l, insn->arg[1])->op != IR_vsxtl ||
         insn_at(l, insn->arg[0])->esz != 2 || insn_at(l, insn->arg[1])->esz != 2)
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
     emit_v(l, V_PMULLD, t, a, b);
     emit_v(l, V_PADDD, t, t, t);
-    top_bits(l, 2, u);
-    emit_v(l, V_PCMPEQD, u, u, t);
-    emit_v(l, V_PXOR, t, t, u);
-    set_qc_unless_zero(l, u, bytes_of(insn));
-    leave_xmm(l, u);
-    finish_from(l, insn, t);
+    finish_but_least(l, insn, t);
     return true;
 }
 
@@ -353,13 +433,19 @@ bool lower_saturating(struct lower *l, const struct ir_insn *insn)
     case IR_vsqsub:
     case IR_vuqsub:
         return insn->esz < 2 ? lower_short_sum(l, insn) : lower_long_sum(l, insn);
+    case IR_vsuqadd:
+    case IR_vusqadd:
+        return lower_mixed_sum(l, insn);
+    case IR_vsqabs:
+    case IR_vsqneg:
+        return lower_saturating_sign(l, insn);
     case IR_vsqshrn:
     case IR_vuqshrn:
     case IR_vsqshrun:
         return lower_narrow(l, insn);
     case IR_vsqdmulh:
     case IR_vsqrdmulh:
-        return lower_doubled_high(l, insn);
+        return insn->esz == 1 ? lower_doubled_high_halves(l, insn) : lower_doubled_high_words(l, insn);
     case IR_vsqdmul:
         return lower_doubled(l, insn);
     case IR_vsdot:

@@ -45,6 +45,13 @@ static enum exit_reason ir_run(struct cpu *cpu)
 
 static enum exit_reason ir_step(struct cpu *cpu) { return cpu->stop ? EXIT_SIGNAL : ir_block_run(cpu, 1); }
 
+static enum exit_reason fault_reason(const struct fault *fault)
+{
+    if (!fault->signo)
+        return EXIT_MEMORY_COPY;
+    return fault->code == BUS_ADRALN && fault->signo == SIGBUS ? EXIT_ALIGN : EXIT_FAULT;
+}
+
 static enum exit_reason run(struct cpu *cpu, enum exit_reason (*engine)(struct cpu *))
 {
     jmp_buf here;
@@ -52,7 +59,7 @@ static enum exit_reason run(struct cpu *cpu, enum exit_reason (*engine)(struct c
 
     if (_setjmp(here)) {
         jit_leave(cpu);
-        reason = cpu->fault.code == BUS_ADRALN && cpu->fault.signo == SIGBUS ? EXIT_ALIGN : EXIT_FAULT;
+        reason = fault_reason(&cpu->fault);
     } else {
         cpu->recover = &here;
         fp_enter(cpu);

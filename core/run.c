@@ -55,6 +55,11 @@ void run_loop(struct cpu *cpu)
         case EXIT_ALIGN:
             sys_force_signal(cpu, SIGBUS, BUS_ADRALN, cpu->fault.addr, 0);
             break;
+        case EXIT_MEMORY_COPY:
+            memory_copy_again(cpu);
+            if (stepping)
+                sys_stepped(cpu);
+            break;
         case EXIT_SIGNAL:
             break;
         }

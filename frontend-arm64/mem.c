@@ -203,6 +203,13 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t bytes_up(uint64_t addr) { return PAGE - (addr & (PAGE - 1)); }
 static uint64_t bytes_down(uint64_t end) { return ((end - 1) & (PAGE - 1)) + 1; }
 
+uint64_t mem_copy_size(struct cpu *cpu, uint64_t size, uint64_t nzcv)
+{
+    if (size && nzcv & NZCV_C)
+        fault_raise(cpu, 0, 0, 0);
+    return size;
+}
+
 NO_SANITIZE uint64_t mem_copy_part(uint64_t to, uint64_t from, int64_t size)
 {
     if (!size)

@@ -50,10 +50,12 @@ static enum effect effect_of(const struct ir_block *one)
     return !goes_on || calls ? BRANCHES : leaves ? MAY_LEAVE : NEITHER;
 }
 
-/* System registers are many instructions in one; and a branch to the next instruction looks like none. */
+/* System registers are many instructions in one, and so are the stages of memory copies and sets: a prologue writes the
+ * flags, the others read them. A branch to the next instruction looks like none. */
 static bool depends_on_operation_only(enum a64_op op)
 {
-    return op != A64_MSR && op != A64_MRS && op != A64_B;
+    bool stages = op == A64_CPY || op == A64_CPYF || op == A64_SET;
+    return op != A64_MSR && op != A64_MRS && op != A64_B && !stages;
 }
 
 /* Lifts the instruction into *one where the answer is BRANCHES. */

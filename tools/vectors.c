@@ -24,7 +24,8 @@
  * x0..x30 sp v0..v31 fpcr fpsr are hexadecimal; m+0x10 and pc+8 are addresses in the memory window and around
  * the instructions; nzcv=nZCv has upper-case letters for flags that are set; m+0x10=0x.. are as many bytes of
  * memory as there are pairs of digits; pc is mentioned where it isn't behind the last instruction, sig for a
- * signal. "nothing" stands for no assignment. A vector whose values qemu-aarch64 gets wrong says why after ";
+ * signal. "nothing" stands for no assignment. A vector of several words counts for the rows that the comment above
+ * names, or else for its first word's. A vector whose values qemu-aarch64 gets wrong says why after ";
  * not qemu:", and has its values from the Arm ARM.
  */
 #include <xemu/cpu.h>
@@ -224,16 +225,6 @@ static int make(char **files, int file_count, char **command)
     return 0;
 }
 
-static void mark_covered(bool covered[A64_OP_COUNT])
-{
-    for (size_t i = 0; i < vector_count; i++)
-        for (uint32_t w = 0; w < vectors[i].request.count; w++) {
-            struct a64_insn in;
-            a64_decode(vectors[i].request.words[w], MACHINE_CODE, &in);
-            covered[in.op] = true;
-        }
-}
-
 static void mark_shown(unsigned shown[A64_OP_COUNT])
 {
     for (size_t i = 0; i < vector_count; i++) {
@@ -243,9 +234,63 @@ static void mark_shown(unsigned shown[A64_OP_COUNT])
     }
 }
 
+/* --- what a vector is about ---------------------------------------------------------------------- */
+
+static bool heading_names(const char *heading, const char *name)
+{
+    static const char separators[] = "#,: ";
+    size_t length = strlen(name);
+    for (const char *at = heading; (at = strstr(at, name)); at += length)
+        if (at > heading && strchr(separators, at[-1]) && strchr(separators, at[length]))
+            return true;
+    return false;
+}
+
+static bool has_word_of(const struct vector *v, unsigned op)
+{
+    for (uint32_t w = 0; w < v->request.count; w++) {
+        struct a64_insn in;
+        a64_decode(v->request.words[w], MACHINE_CODE, &in);
+        if (in.op == op)
+            return true;
+    }
+    return false;
+}
+
+/* The others of a line's words only prepare for, or show, what the instruction does that the line is about. It is of
+ * the rows that the section's heading names, or that of the line's first word. */
+static void count_vectors(unsigned counts[A64_OP_COUNT])
+{
+    const char *heading = "";
+    for (size_t i = 0; i < vector_count; i++) {
+        const struct vector *v = &vectors[i];
+        if (!v->request.count) {
+            heading = v->text;
+            continue;
+        }
+        bool named = false;
+        for (unsigned op = 1; op < A64_OP_COUNT; op++) {
+            bool about = heading_names(heading, rows[op].name) && has_word_of(v, op);
+            counts[op] += about;
+            named |= about;
+        }
+        struct a64_insn in;
+        a64_decode(v->request.words[0], MACHINE_CODE, &in);
+        counts[in.op] += !named;
+    }
+}
+
+static void mark_covered(bool covered[A64_OP_COUNT])
+{
+    unsigned counts[A64_OP_COUNT] = {0};
+    count_vectors(counts);
+    for (unsigned op = 1; op < A64_OP_COUNT; op++)
+        covered[op] = counts[op];
+}
+
 static int coverage(void)
 {
-    static bool covered[A64_OP_COUNT];
+    bool covered[A64_OP_COUNT];
     int missing = 0, total = 0;
     mark_covered(covered);
     for (unsigned op = 1; op < A64_OP_COUNT; op++) {
@@ -317,16 +362,7 @@ static int document(const char *lowered_path)
     unsigned done = 0, undefined = 0, todo = 0;
     if (lowered_path)
         read_lowered(lowered_path);
-    for (size_t i = 0; i < vector_count; i++) {
-        static bool counted[A64_OP_COUNT];
-        memset(counted, 0, sizeof counted);
-        for (uint32_t w = 0; w < vectors[i].request.count; w++) {
-            struct a64_insn in;
-            a64_decode(vectors[i].request.words[w], MACHINE_CODE, &in);
-            counts[in.op] += !counted[in.op];
-            counted[in.op] = true;
-        }
-    }
+    count_vectors(counts);
     for (unsigned op = 1; op < A64_OP_COUNT; op++) {
         done += implemented(op);
         todo += rows[op].todo;
@@ -334,7 +370,7 @@ static int document(const char *lowered_path)
     }
     printf("# The instruction set\n\nMade by `make docs` from `frontend-arm64/a64.isa`. %u encodings are executed; %u are always undefined for\n"
            "a program, as they are the operating system's or belong to a feature that xemu does not have; %u are still to be\n"
-           "done. The last column counts the vectors whose expected values come from elsewhere than xemu.\n",
+           "done. The last column counts the vectors about each, whose expected values come from elsewhere than xemu.\n",
            done, undefined, todo);
     if (lowered_path)
         fputs(lowered_text, stdout);

@@ -54,7 +54,7 @@ enum {
 /* What a fault left behind for the run loop; filled by fault_recover(), all values as the host kernel gave
  * them (signal numbers and si_codes are the same on both architectures). */
 struct fault {
-    int signo;         /* SIGSEGV, SIGBUS */
+    int signo;         /* SIGSEGV, SIGBUS; 0: a Memory Copy and Memory Set exception, for no signal */
     int code;          /* si_code */
     uint64_t addr;     /* si_addr */
     bool write;        /* the access was a write (for ESR) */

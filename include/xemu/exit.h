@@ -12,6 +12,7 @@ enum exit_reason {
     EXIT_BREAK,     /* BRK: cpu->exit_imm */
     EXIT_ALIGN,     /* SP or PC or exclusive alignment fault: SIGBUS, cpu->fault.addr */
     EXIT_SIGNAL,    /* cpu->stop was set: a signal or another request is pending; cpu->pc is the next instruction */
+    EXIT_MEMORY_COPY, /* Memory Copy and Memory Set exception (FEAT_MOPS): cpu->pc of the instruction */
     EXIT_CODE,      /* the guest changed code (IC IVAU): cpu->pc is the next instruction */
 };
 
@@ -21,6 +22,9 @@ enum exit_reason engine_run(struct cpu *cpu);
 
 /* The same for one instruction, by way of its intermediate representation; EXIT_BRANCH when it is done. */
 enum exit_reason engine_step(struct cpu *cpu);
+
+/* Acts on EXIT_MEMORY_COPY: the registers and the pc are those before the prologue again. */
+void memory_copy_again(struct cpu *cpu);
 
 /* core/run.c: runs the calling thread's guest until it ends the thread or the process. */
 _Noreturn void run_loop(struct cpu *cpu);

@@ -115,7 +115,9 @@ union vec mem_atomic_pair(struct cpu *cpu, uint64_t addr, enum atomic_op op, uni
 
 /* FEAT_MOPS, option A: a size below zero counts up to zero, from addresses that stand behind the end; a size above
  * counts down, from the end of what the addresses begin. Does a part that stays within a page, so that a fault leaves
- * nothing half done, and returns the size that is left. */
+ * nothing half done, and returns the size that is left. The flag C says of a main part's or epilogue's registers that
+ * they are option B's: mem_copy_size() returns the size where that isn't so, and else leaves by the recovery point. */
+uint64_t mem_copy_size(struct cpu *cpu, uint64_t size, uint64_t nzcv);
 uint64_t mem_copy_part(uint64_t to, uint64_t from, int64_t size);
 uint64_t mem_set_part(uint64_t to, uint64_t value, int64_t size);
 

@@ -89,6 +89,7 @@ static const uint32_t copy_words[] = {0x1d010440, 0x1d410440, 0x1d810440};
 static char *closed; /* a page without access */
 static long left;    /* what the size register said at the fault */
 static int faults;
+static int moves; /* the program goes on as if on another CPU */
 
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
@@ -96,16 +97,48 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     if (faults++ || info->si_addr != closed)
         _exit(3);
     left = uc->uc_mcontext.regs[2];
+    if (moves) { /* as if from a CPU with option B, upwards: the addresses of what is left, and the bytes; C */
+        unsigned long long *regs = uc->uc_mcontext.regs;
+        regs[0] += left;
+        regs[1] += left;
+        regs[2] = -left;
+        uc->uc_mcontext.pstate = 1u << 29;
+    }
     mprotect(closed, PAGE, PROT_READ | PROT_WRITE);
+}
+
+/* Behind so many instructions that a translated block ends before or within the copy. Flags: those of a comparison that
+ * MRS reads, of one that nobody reads, and the prologue's. */
+static void check_copies_behind(char *area)
+{
+    static const uint32_t flags[] = {0xeb00001f, 0x14000001, 0xd53b4204, 0xeb00001f, 0x14000001};
+    uint32_t words[5 + 200 + 3];
+    memcpy(words, flags, sizeof flags);
+    for (int fillers = 0; fillers < 200; fillers++) {
+        for (int i = 0; i < fillers; i++)
+            words[5 + i] = 0x910004a5; /* add x5, x5, #1 */
+        memcpy(words + 5 + fillers, copy_words, sizeof copy_words);
+        function *copy = make_code(words, 5 + fillers + 3);
+        for (int round = 0; round < 8; round++) {
+            memset(area, fillers + round, 2 * PAGE);
+            copy((long)(area + 3 * PAGE), (long)area, 2 * PAGE);
+            if (memcmp(area, area + 3 * PAGE, 2 * PAGE)) {
+                expect(0, "memory copy behind other instructions");
+                return;
+            }
+        }
+    }
 }
 
 static void check_copies(void)
 {
-    function *copy = make_code(copy_words, 3);
     char *area = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check_copies_behind(area);
+    function *copy = make_code(copy_words, 3);
     static char wanted[8 * PAGE];
-    for (int round = 0; round < 12; round++) {
-        size_t from = 100 + 777 * (round % 4), to = round < 6 ? from + 5 + 999 * round : 3, size = 2 * PAGE + 77 * round;
+    for (int round = 0; round < 240; round++) {
+        size_t from = 100 + 777 * (round % 4), n = round % 12;
+        size_t to = n < 6 ? from + 5 + 999 * n : 3, size = 2 * PAGE + 77 * n;
         for (int i = 0; i < 8 * PAGE; i++)
             area[i] = wanted[i] = i * 7 + (i >> 8);
         memmove(wanted + to, wanted + from, size);
@@ -115,15 +148,18 @@ static void check_copies(void)
     /* Upwards, onto itself, into a page that is opened in the middle. */
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, old;
     sigaction(SIGSEGV, &action, &old);
-    for (int i = 0; i < 8 * PAGE; i++)
-        area[i] = wanted[i] = i * 7 + (i >> 8);
-    memmove(wanted + 10, wanted + 30, 3 * PAGE);
-    closed = area + 2 * PAGE;
-    mprotect(closed, PAGE, PROT_NONE);
-    copy((long)(area + 10), (long)(area + 30), 3 * PAGE);
-    expect(faults == 1, "one fault");
-    expect(left == -(10 + 3 * PAGE - 2 * PAGE) - 20 || left == -(10 + 3 * PAGE - 2 * PAGE), "what is left at the fault");
-    expect(!memcmp(area, wanted, 8 * PAGE), "memory copy after a fault");
+    for (moves = 0; moves < 2; moves++) {
+        for (int i = 0; i < 8 * PAGE; i++)
+            area[i] = wanted[i] = i * 7 + (i >> 8);
+        memmove(wanted + 10, wanted + 30, 3 * PAGE);
+        closed = area + 2 * PAGE;
+        mprotect(closed, PAGE, PROT_NONE);
+        faults = 0;
+        copy((long)(area + 10), (long)(area + 30), 3 * PAGE);
+        expect(faults == 1, "one fault");
+        expect(left == -(10 + 3 * PAGE - 2 * PAGE) - 20 || left == -(10 + 3 * PAGE - 2 * PAGE), "what is left at the fault");
+        expect(!memcmp(area, wanted, 8 * PAGE), moves ? "memory copy of another CPU" : "memory copy after a fault");
+    }
     sigaction(SIGSEGV, &old, NULL);
     munmap(area, 8 * PAGE);
 }
