@@ -54,7 +54,7 @@ static void patch_here(struct lower *l, uint8_t *displacement)
 
 static void store_pc(struct lower *l, uint64_t pc)
 {
-    if (pc == (uint64_t)(int32_t)pc) {
+    if (fits32((int64_t)pc)) {
         emit_store_imm(&l->e, 64, CPU_FIELD(pc), (int32_t)pc);
         note_fixed(l);
     } else {
@@ -108,14 +108,12 @@ static uint8_t *emit_poll(struct lower *l)
     return emit_jcc(&l->e, CC_NE);
 }
 
-static bool is_short(uint64_t pc) { return pc == (uint64_t)(int32_t)pc; }
-
 /* Where a call comes back to. */
 static void emit_return_point(struct lower *l, uint64_t pc)
 {
     struct code_link *point = new_link(l);
     point->target = pc;
-    if (is_short(pc)) {
+    if (fits32((int64_t)pc)) {
         align_displacement(&l->e, 2);
         point->displacement = emit_relative(&l->e, 2, 0x3d48); /* cmp rax, pc */
         if (!l->e.full)

@@ -4,21 +4,14 @@
 #define CORE_FAMILY_H
 
 #include <xemu/cpu.h>
+#include <xemu/kernel_call.h>
 
 #include <time.h>
 
 /* A system call without the C library: the sampler's thread must not touch errno, see sampler.c. */
 static inline int64_t kernel_call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = 0;
-    int64_t result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
+    return kernel_call6(number, a, b, c, d, e, 0);
 }
 
 /* Nanoseconds; 0 where there is no such clock. */

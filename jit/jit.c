@@ -36,9 +36,15 @@ static unsigned add_heat(uint64_t pc)
     return before;
 }
 
-/* Whether code behind a branch or a call is worth compiling with what is before it: often it is never reached. */
+/* A log of every block: then control comes back after each. */
+static bool logs_blocks(void) { return __builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0); }
+
+/* Whether code behind a branch or a call is worth compiling with what is before it: often it is never reached. In a log
+ * it is a block of its own. */
 static bool is_warm(uint64_t pc)
 {
+    if (logs_blocks())
+        return false;
     return options.engine == ENGINE_JIT || profile_on() ||
            atomic_load_explicit(&heat[(pc >> 2) & (HEAT_ENTRIES - 1)], memory_order_relaxed) >= WARM;
 }
@@ -68,9 +74,6 @@ static void log_block(const struct ir_block *ir, const struct jit_block *block)
     if (log_on(LOG_OUT_ASM))
         log_host_code(block->pc, block->code, block->host_bytes, (uint64_t)cache_executable(block->code));
 }
-
-/* A log of every block: then control comes back after each. */
-static bool logs_blocks(void) { return __builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0); }
 
 void jit_watch_fpsr(void)
 {

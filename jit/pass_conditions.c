@@ -85,13 +85,6 @@ static void make_room(struct ir_block *block, unsigned at, unsigned room)
                 block->insns[i].arg[a] = (uint16_t)(block->insns[i].arg[a] + room);
 }
 
-static uint64_t pc_at(const struct ir_block *block, unsigned at)
-{
-    while (block->insns[at].op != IR_mark)
-        at--;
-    return (uint64_t)block->insns[at].imm;
-}
-
 static struct ir_insn put(unsigned flags)
 {
     return (struct ir_insn){.op = IR_put_nzcv, .arg = {(uint16_t)flags}};
@@ -111,7 +104,7 @@ static bool split(struct ir_block *block, const struct found *f, unsigned *first
     struct ir_insn *insns = block->insns, select = insns[f->select];
     const struct ir_insn *first = &insns[select.arg[2]];
     unsigned code = (unsigned)insns[f->condition].imm, at = f->branch;
-    int64_t target = insns[at].imm, next = (int64_t)(pc_at(block, at) + 4);
+    int64_t target = insns[at].imm, next = (int64_t)(pass_pc_of(&block->insns[at]) + 4);
     bool taken = holds((uint32_t)insns[select.arg[1]].imm, code);
     if (f->chained && !taken)
         return false;

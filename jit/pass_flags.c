@@ -145,20 +145,13 @@ struct need {
     bool behind;              /* taken, where something in the block may need them */
 };
 
-static uint64_t pc_behind(const struct ir_insn *insn)
-{
-    while (insn->op != IR_mark)
-        insn--;
-    return (uint64_t)insn->imm + 4;
-}
-
 static void put(struct ir_block *block, struct ir_insn *insn, struct need *need)
 {
     const struct ir_insn *by = need->by;
     if (by) {
         const struct ir_insn *condition = &block->insns[by->arg[0]];
         bool taken = !is_dead_at(block, (uint64_t)by->imm, false);
-        bool behind = need->behind && !is_dead_at(block, pc_behind(by), false);
+        bool behind = need->behind && !is_dead_at(block, pass_pc_of(by) + 4, false);
         need->needed = taken || behind;
         if (condition->op == IR_cond &&
             (condition->arg[0] == insn->arg[0] || block->insns[insn->arg[0]].op == IR_const))

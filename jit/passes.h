@@ -13,6 +13,14 @@ enum { VERIFY_IR = true };
 enum { VERIFY_IR = false };
 #endif
 
+/* The pc of the guest instruction that the operation belongs to. */
+static inline uint64_t pass_pc_of(const struct ir_insn *insn)
+{
+    while (insn->op != IR_mark)
+        insn--;
+    return (uint64_t)insn->imm;
+}
+
 void pass_forward(struct ir_block *block);
 void pass_conditions(struct ir_block *block); /* after pass_forward */
 void pass_flags(struct ir_block *block); /* after pass_forward; reads guest memory of the block's page */

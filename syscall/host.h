@@ -3,6 +3,7 @@
 #define SYSCALL_HOST_H
 
 #include <xemu/cpu.h>
+#include <xemu/kernel_call.h>
 
 #include <stdint.h>
 
@@ -27,15 +28,7 @@ int64_t host_call_stub(const volatile uint32_t *stop, long number, const uint64_
 static inline int64_t host_raw6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                                 uint64_t f)
 {
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = f;
-    int64_t result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
+    return kernel_call6(number, a, b, c, d, e, f);
 }
 static inline int64_t host_raw(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
