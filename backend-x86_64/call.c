@@ -24,18 +24,19 @@ void emit_save_state(struct emit *e)
             emit_v_rm(e, V_STOREUPS, (unsigned)host.v_pin[r], VEX_NONE, v_mem(r));
 }
 
-/* Calls the function of operation number RAX with the operation at RSI, the operands in cpu->args and the result in cpu->args[3]. Keeps
- * every register but RAX and RSI; the caller has saved these two in cpu->saved. */
+/* Calls the function of operation number RAX with the operation at RDX, the operands in cpu->args and the result in
+ * cpu->args[3]. Keeps every register but RAX and RDX; the caller has saved these two in cpu->saved. */
 const uint8_t *emit_call_stub(struct emit *e)
 {
     static const uint8_t pointers[4] = {RDX, RCX, R8, R9};
     const uint8_t *entry = e->at;
     for (int i = 0; i < TEMPS; i++)
-        if (temps[i] != RAX && temps[i] != RSI)
+        if (temps[i] != RAX && temps[i] != RDX)
             emit_rm(e, X86_STORE, 64, temps[i], CPU_FIELD(saved[temps[i]]));
     for (unsigned i = 0; i < host.xmm_temps; i++)
         emit_v_rm(e, V_STOREUPS, host.xmm_temp[i], VEX_NONE, CPU_FIELD(saved_v[i]));
     emit_save_state(e);
+    emit_rr(e, X86_MOV, 64, RSI, RDX);
     emit_mov_imm(e, RDX, (uint64_t)(const void *)ir_functions);
     emit_rm(e, X86_MOV, 64, RAX, (struct x86_mem){RDX, RAX, 3, 0});
     emit_rm(e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
@@ -46,7 +47,7 @@ const uint8_t *emit_call_stub(struct emit *e)
     for (unsigned i = 0; i < host.xmm_temps; i++)
         emit_v_rm(e, V_MOVUPS, host.xmm_temp[i], VEX_NONE, CPU_FIELD(saved_v[i]));
     for (int i = 0; i < TEMPS; i++)
-        if (temps[i] != RAX && temps[i] != RSI)
+        if (temps[i] != RAX && temps[i] != RDX)
             emit_rm(e, X86_MOV, 64, temps[i], CPU_FIELD(saved[temps[i]]));
     emit_bytes(e, 1, 0xc3); /* ret */
     return entry;
@@ -110,31 +111,31 @@ static void emit_mask_invalid(struct lower *l, bool masked)
     emit_mxcsr(&l->e, 2, csr);
 }
 
-/* Of code_buffer.counts; changes RAX and RSI. *at: behind the displacement that is added. */
+/* Of code_buffer.counts; changes RAX and RDX. *at: behind the displacement that is added. */
 static void emit_count(struct lower *l, unsigned which, int32_t n, uint8_t **at)
 {
     if (!l->buffer->counts)
         return;
     l->buffer->portable = false;
-    emit_mov_imm(&l->e, RSI, (uint64_t)&l->buffer->counts[which]);
-    emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RSI, 0));
+    emit_mov_imm(&l->e, RDX, (uint64_t)&l->buffer->counts[which]);
+    emit_rm(&l->e, X86_MOV, 64, RAX, x86_at(RDX, 0));
     emit_rm(&l->e, X86_LEA, 64, RAX, x86_at(RAX, n));
     if (at)
         *at = l->e.at - sizeof n;
-    emit_rm(&l->e, X86_STORE, 64, RAX, x86_at(RSI, 0));
+    emit_rm(&l->e, X86_STORE, 64, RAX, x86_at(RDX, 0));
 }
 
 /* *count += 1, once for every thread, with registers and EFLAGS as they were: LAHF and SETO keep the flags in RAX. */
 static void emit_count_run(struct lower *l, uint64_t *count)
 {
     emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
-    emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+    emit_rm(&l->e, X86_STORE, 64, RDX, CPU_FIELD(saved[RDX]));
     emit_bytes(&l->e, 4, 0xc0900f9f); /* lahf; seto al */
-    emit_mov_imm(&l->e, RSI, (uint64_t)count);
-    emit_bytes(&l->e, 4, 0x06ff48f0); /* lock inc qword [rsi] */
+    emit_mov_imm(&l->e, RDX, (uint64_t)count);
+    emit_bytes(&l->e, 4, 0x02ff48f0); /* lock inc qword [rdx] */
     emit_bytes(&l->e, 3, 0x9e7f04);   /* add al, 127; sahf */
     emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));
-    emit_rm(&l->e, X86_MOV, 64, RSI, CPU_FIELD(saved[RSI]));
+    emit_rm(&l->e, X86_MOV, 64, RDX, CPU_FIELD(saved[RDX]));
 }
 
 static void end_instruction(struct lower *l, struct code_profile *profile)
@@ -161,10 +162,10 @@ static void count_instruction(struct lower *l)
     enum { WIDE = 0x1000 /* a displacement of four bytes */ };
     if (l->may_have_left) {
         emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
-        emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+        emit_rm(&l->e, X86_STORE, 64, RDX, CPU_FIELD(saved[RDX]));
         emit_count(l, 0, WIDE, &l->counted_at);
         emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));
-        emit_rm(&l->e, X86_MOV, 64, RSI, CPU_FIELD(saved[RSI]));
+        emit_rm(&l->e, X86_MOV, 64, RDX, CPU_FIELD(saved[RDX]));
         l->counted = 0;
     }
     l->counted++;
@@ -188,14 +189,14 @@ void end_instructions(struct lower *l)
         end_instruction(l, l->buffer->profile);
 }
 
-/* RSI = where the operation will stand. */
+/* RDX = where the operation will stand. */
 static void keep_operation(struct lower *l, const struct ir_insn *insn)
 {
     if (l->kept_count == MAX_KEPT) {
         l->failed = true;
         return;
     }
-    emit_bytes(&l->e, 3, 0x358d48); /* lea rsi, [rip + displacement] */
+    emit_bytes(&l->e, 3, 0x158d48); /* lea rdx, [rip + displacement] */
     emit_bytes(&l->e, 4, 0);
     l->kept[l->kept_count++] = (struct kept){l->e.at - 4, insn};
 }
@@ -217,7 +218,7 @@ void emit_kept(struct lower *l)
 static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t pc)
 {
     emit_rm(&l->e, X86_STORE, 64, RAX, CPU_FIELD(saved[RAX]));
-    emit_rm(&l->e, X86_STORE, 64, RSI, CPU_FIELD(saved[RSI]));
+    emit_rm(&l->e, X86_STORE, 64, RDX, CPU_FIELD(saved[RDX]));
     emit_count(l, 1u + insn->op, 1, NULL);
     if (may_fault_in_function(insn->op)) {
         emit_guest_address(l, RAX, pc);
@@ -232,7 +233,7 @@ static void emit_function(struct lower *l, const struct ir_insn *insn, uint64_t 
     if (numbers)
         emit_mask_invalid(l, false);
     emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(saved[RAX]));
-    emit_rm(&l->e, X86_MOV, 64, RSI, CPU_FIELD(saved[RSI]));
+    emit_rm(&l->e, X86_MOV, 64, RDX, CPU_FIELD(saved[RDX]));
     l->e.flags_written++;
 }
 
@@ -245,6 +246,7 @@ void call_function(struct lower *l, const struct ir_insn *insn)
         pass(l, i, use_unpacked(l, insn->arg[i]));
         l->busy = 0;
     }
+    end_lending(l);
     emit_function(l, insn, l->pc);
     if (!info->result)
         return;
@@ -264,7 +266,8 @@ struct cold *new_cold(struct lower *l, const struct ir_insn *insn)
         return &none;
     }
     struct cold *cold = &l->colds[l->cold_count++];
-    *cold = (struct cold){.insn = insn, .pc = l->pc, .result = NONE};
+    *cold = (struct cold){.insn = insn, .pc = l->pc, .result = NONE, .lent = l->lent};
+    l->lends_nothing = true;
     return cold;
 }
 
@@ -279,6 +282,7 @@ void emit_cold(struct lower *l, const struct cold *cold)
         if (i < 2 && cold->negate[i])
             negate(l, i, cold->insn->esz);
     }
+    load_lent(l, cold->lent);
     emit_function(l, cold->insn, cold->pc);
     if (cold->result != NONE)
         fetch(l, (unsigned)cold->result);

@@ -20,11 +20,12 @@ extern struct host host;
 /* Finds out what the host has, but no more than `limit`. */
 void host_init(enum host_level limit);
 
-/* Guest registers that live in general registers; 31 is SP. */
+/* Guest registers that live in general registers; 31 is SP. The last ones are lent where an operation needs more
+ * temporaries than there are. */
 struct pin {
     uint8_t guest, host;
 };
-enum { PINS = 9, TEMPS = 5 };
+enum { PINS = 11, LENDABLE = 2, TEMPS = 3 };
 extern const struct pin pins[PINS];
 extern const uint8_t temps[TEMPS];
 

@@ -229,16 +229,17 @@ static void lower_insert(struct lower *l, const struct ir_insn *insn)
         return;
     }
     if (lsb == 32 && width == 32) { /* two words make a doubleword */
-        unsigned low = take_temp(l), high = take_temp(l);
-        emit_rr(&l->e, X86_MOV, 32, low, a);
+        unsigned high = take_temp(l);
         move(l, high, b);
+        unsigned low = result_reg_from(l, insn->arg[0]);
+        emit_rr(&l->e, X86_MOV, 32, low, a);
         emit_shift_imm(&l->e, SHIFT_SHL, 64, high, 32);
         emit_rr(&l->e, X86_OR, 64, low, high);
-        bind_value(l, l->now, low);
         return;
     }
-    unsigned low = take_temp(l), reg = take_temp(l);
+    unsigned low = take_temp(l);
     move(l, low, b);
+    unsigned reg = result_reg_from(l, insn->arg[0]);
     move(l, reg, a);
     if (lsb)
         emit_shift_imm(&l->e, SHIFT_ROR, w, reg, lsb);
@@ -253,7 +254,6 @@ static void lower_insert(struct lower *l, const struct ir_insn *insn)
     emit_rr(&l->e, X86_OR, w, reg, low);
     if (lsb)
         emit_shift_imm(&l->e, SHIFT_ROL, w, reg, lsb);
-    bind_value(l, l->now, reg);
 }
 
 static void lower_extr(struct lower *l, const struct ir_insn *insn)
@@ -298,20 +298,28 @@ static void lower_mulh(struct lower *l, const struct ir_insn *insn, enum x86_una
     bind_value(l, l->now, RDX);
 }
 
+/* RAX = the dividend; RDX is taken. Returns a copy of the divisor, in a temporary. */
+static unsigned take_dividend(struct lower *l, const struct ir_insn *insn)
+{
+    l->busy |= 1u << RAX | 1u << RDX;
+    unsigned by = take_temp(l);
+    load_into(l, by, insn->arg[1]);
+    int a = register_of(l, insn->arg[0]);
+    if (a != RAX)
+        take_fixed(l, RAX);
+    if (a == NONE)
+        load_into(l, RAX, insn->arg[0]);
+    else if (a != RAX)
+        emit_rr(&l->e, X86_MOV, 64, RAX, (unsigned)a);
+    take_fixed(l, RAX);
+    take_fixed(l, RDX);
+    return by;
+}
+
 /* x / 0 is 0: a zero is divided by one then. */
 static void lower_udiv(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned w = insn->w, a = use(l, insn->arg[0]), b = use(l, insn->arg[1]);
-    l->busy |= 1u << RAX | 1u << RDX;
-    unsigned by = take_temp(l);
-    emit_rr(&l->e, X86_MOV, w, by, b);
-    if (a != RAX) {
-        take_fixed(l, RAX);
-        emit_rr(&l->e, X86_MOV, w, RAX, a);
-    } else {
-        take_fixed(l, RAX);
-    }
-    take_fixed(l, RDX);
+    unsigned w = insn->w, by = take_dividend(l, insn);
     emit_ri(&l->e, X86_CMP, w, by, 1);
     emit_cmov(&l->e, CC_B, w, RAX, by);
     emit_ri(&l->e, X86_ADC, w, by, 0);
@@ -323,14 +331,7 @@ static void lower_udiv(struct lower *l, const struct ir_insn *insn)
 /* x / 0 is 0, and x / -1 may not trap: both are x * divisor. */
 static void lower_sdiv(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned w = insn->w, a = use(l, insn->arg[0]), b = use(l, insn->arg[1]);
-    l->busy |= 1u << RAX | 1u << RDX;
-    unsigned by = take_temp(l);
-    emit_rr(&l->e, X86_MOV, w, by, b);
-    take_fixed(l, RAX);
-    take_fixed(l, RDX);
-    if (a != RAX)
-        emit_rr(&l->e, X86_MOV, w, RAX, a);
+    unsigned w = insn->w, by = take_dividend(l, insn);
     emit_rm(&l->e, X86_LEA, w, RDX, x86_at(by, 1));
     emit_ri(&l->e, X86_CMP, w, RDX, 1);
     uint8_t *special = emit_jcc(&l->e, CC_BE);

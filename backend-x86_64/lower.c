@@ -262,7 +262,8 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->late_put_count = 0;
     forget_values(l);
     l->now = 0;
-    l->busy = 0;
+    l->busy = l->lent = 0;
+    l->lends_nothing = false;
     l->pc = block->pc;
     analyse(l);
     for (l->now = 0; l->now < block->count; l->now++) {

@@ -54,6 +54,7 @@ struct cold {
     int16_t args[3];   /* host registers that hold the operands, or NONE: it is in cpu->args */
     bool negate[2];    /* operands whose sign the operation was to change */
     int16_t result;    /* host register for the result, or NONE */
+    uint32_t lent;     /* lower.lent where the jumps are */
     bool packs;        /* the result is flags, to be turned into the host's format */
 };
 
@@ -105,6 +106,8 @@ struct lower {
     unsigned now;              /* index of the operation */
     uint64_t pc;               /* of the guest's instruction */
     uint64_t busy;             /* registers that may not be evicted at the moment, by number */
+    uint32_t lent;             /* pinned registers that the operation has as temporaries, by number */
+    bool lends_nothing;        /* the operation's code has places where all pinned registers must be as they are */
     int16_t in_reg[HOST_REGS]; /* value in each temporary, or NONE */
     int16_t slot_value[CPU_SPILLS]; /* the value that was put there last, or NONE */
     struct where w[MAX_VALUES];
@@ -216,6 +219,8 @@ void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct o
 void set_home(struct lower *l, unsigned v, unsigned r);
 void leave_home(struct lower *l, unsigned r, enum ir_type type);
 void leave_flags(struct lower *l); /* cpu->flags is about to change */
+void load_lent(struct lower *l, uint32_t lent); /* the pinned registers have the guest's values again */
+void end_lending(struct lower *l);
 void end_operation(struct lower *l);
 void forget_values(struct lower *l); /* the guest's registers, and where the flags are, have changed */
 void note_fault_site(struct lower *l);

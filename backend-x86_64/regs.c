@@ -92,6 +92,58 @@ static void evict(struct lower *l, unsigned reg)
 
 static void hold(struct lower *l, unsigned reg) { l->busy |= 1ull << reg; }
 
+/* --- pinned registers that are lent ------------------------------------------------------------------- */
+
+static bool is_needed_at_home(const struct lower *l, unsigned r)
+{
+    if (l->w[l->now].target == (int)r)
+        return true;
+    for (int v = l->at_home[0][r]; v != NONE; v = l->w[v].next_at_home)
+        if (l->w[v].last >= l->now)
+            return true;
+    return false;
+}
+
+static bool needs_all_pins(const struct lower *l)
+{
+    const struct ir_insn *insn = insn_at(l, l->now);
+    bool moves = insn->op == IR_get_x || insn->op == IR_put_x, leaves = ir_ops[insn->op].flags & IR_END ||
+                 insn->op == IR_branch_if || insn->op == IR_call || insn->op == IR_call_to;
+    return l->lends_nothing || moves || leaves;
+}
+
+/* The register of a guest register that the operation has nothing to do with; its value waits in *cpu. */
+static int borrow(struct lower *l)
+{
+    for (unsigned i = PINS - LENDABLE; i < PINS && !needs_all_pins(l); i++) {
+        unsigned reg = pins[i].host;
+        if ((l->busy | l->lent) >> reg & 1 || is_needed_at_home(l, pins[i].guest))
+            continue;
+        store_reg(l, reg, x_mem(pins[i].guest));
+        l->lent |= 1u << reg;
+        return (int)reg;
+    }
+    return NONE;
+}
+
+void load_lent(struct lower *l, uint32_t lent)
+{
+    for (unsigned i = PINS - LENDABLE; i < PINS; i++)
+        if (lent >> pins[i].host & 1)
+            emit_rm(&l->e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
+}
+
+void end_lending(struct lower *l)
+{
+    for (unsigned i = PINS - LENDABLE; i < PINS; i++)
+        if (l->lent >> pins[i].host & 1)
+            evict(l, pins[i].host);
+    load_lent(l, l->lent);
+    l->lent = 0;
+}
+
+/* --- temporaries -------------------------------------------------------------------------------------- */
+
 /* A free register of the list, or the one whose value is needed last. */
 static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, unsigned base)
 {
@@ -107,6 +159,8 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
             best = (int)reg;
         }
     }
+    if (best == NONE && list == temps)
+        best = borrow(l);
     if (best == NONE) {
         l->failed = true;
         return base + list[0];
@@ -198,7 +252,7 @@ static int target_register(struct lower *l, bool apart)
         return NONE;
     bool vector = is_vector(l, l->now);
     int reg = vector ? (host.v_pin[w->target] < 0 ? NONE : XMM + host.v_pin[w->target]) : pin_of((unsigned)w->target);
-    if (reg == NONE || (apart && l->busy >> reg & 1))
+    if (reg == NONE || (apart && l->busy >> reg & 1) || (!vector && l->lent >> reg & 1))
         return NONE;
     leave_home(l, (unsigned)w->target, vector ? IR_VEC : IR_INT);
     set_home(l, l->now, (unsigned)w->target);
@@ -279,8 +333,10 @@ static void end_in(struct lower *l, unsigned reg)
 
 void end_operation(struct lower *l)
 {
+    l->lends_nothing = false;
     if (!l->busy) /* it made no code */
         return;
+    end_lending(l);
     for (unsigned i = 0; i < TEMPS; i++)
         end_in(l, temps[i]);
     for (unsigned i = 0; i < host.xmm_temps; i++)
@@ -302,9 +358,10 @@ void forget_values(struct lower *l)
 void note_fault_site(struct lower *l)
 {
     struct code_buffer *buffer = l->buffer;
-    if (buffer->site_count == buffer->site_capacity) {
+    if (buffer->site_count == buffer->site_capacity || l->lent) {
         l->failed = true;
         return;
     }
+    l->lends_nothing = true;
     buffer->sites[buffer->site_count++] = (struct fault_site){(uint32_t)(l->e.at - buffer->start), l->pc};
 }
