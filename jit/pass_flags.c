@@ -8,6 +8,7 @@
  *   branch_if %7, #X         branch_if %7, #X        where X and Y begin with comparisons;
  *   branch #Y                branch #Y               put_nzcv %4, #0x1 if X reads the flags
  *
+ * Behind several branches by the same flags, as a search has them, each branch that needs it has a put of its own.
  * Up to the next branch each instruction that may leave the code, by a fault, finds the flags written. Behind
  * a branch an old value may show in the frame of a signal, but only where the guest's code is done with it.
  * The code ahead is looked at within the block's page only: what is read here is noted in the block, so that
@@ -138,28 +139,68 @@ static bool is_used(const struct ir_block *block, unsigned v)
     return false;
 }
 
+/* A branch whose two sides are all that may need the flags. */
+struct fork {
+    const struct ir_insn *by;
+    struct ir_insn *spare; /* an operation without users in front of it, or null */
+};
+
+enum { FORKS = 3 };
+
 /* Who needs the flags, going backwards. */
 struct need {
-    bool needed;              /* by what follows */
-    const struct ir_insn *by; /* nothing but the two sides of this branch, or null; the other side is that it isn't */
-    bool behind;              /* taken, where something in the block may need them */
+    bool needed;               /* by what follows */
+    unsigned count;            /* if not 0: by nothing but the sides of these branches, the last one first */
+    struct fork forks[FORKS];
+    bool behind;               /* where the last branch is not taken, something in the block may need them */
 };
+
+/* Whether the branch finds the flags of `put` in its hands. */
+static bool compares(const struct ir_block *block, const struct ir_insn *put, const struct ir_insn *by)
+{
+    const struct ir_insn *condition = &block->insns[by->arg[0]];
+    return condition->op == IR_cond && (condition->arg[0] == put->arg[0] || block->insns[put->arg[0]].op == IR_const);
+}
+
+/* The flags are written where the branches lead, as far as they are needed there. */
+static void put_at_forks(struct ir_block *block, struct ir_insn *insn, struct need *need)
+{
+    int64_t when[FORKS];
+    bool each = true;
+    need->needed = false;
+    for (unsigned i = 0; i < need->count; i++) {
+        const struct ir_insn *by = need->forks[i].by;
+        bool behind = i == 0 && need->behind && !is_dead_at(block, pass_pc_of(by) + 4, false);
+        bool taken = !is_dead_at(block, (uint64_t)by->imm, false);
+        when[i] = (taken ? PUT_IF_TAKEN : PUT_NOW) | (behind ? PUT_IF_NOT_TAKEN : PUT_NOW);
+        need->needed |= taken || behind;
+        each &= compares(block, insn, by);
+    }
+    if (!each)
+        return;
+    unsigned first = need->count - 1;
+    for (unsigned i = 0; i < first; i++)
+        if (when[i] != PUT_NOW)
+            *need->forks[i].spare = (struct ir_insn){.op = IR_put_nzcv, .arg = {insn->arg[0]}, .imm = when[i]};
+    insn->imm = when[first];
+    need->needed = when[first] != PUT_NOW;
+}
 
 static void put(struct ir_block *block, struct ir_insn *insn, struct need *need)
 {
-    const struct ir_insn *by = need->by;
-    if (by) {
-        const struct ir_insn *condition = &block->insns[by->arg[0]];
-        bool taken = !is_dead_at(block, (uint64_t)by->imm, false);
-        bool behind = need->behind && !is_dead_at(block, pass_pc_of(by) + 4, false);
-        need->needed = taken || behind;
-        if (condition->op == IR_cond &&
-            (condition->arg[0] == insn->arg[0] || block->insns[insn->arg[0]].op == IR_const))
-            insn->imm = (taken ? PUT_IF_TAKEN : PUT_NOW) | (behind ? PUT_IF_NOT_TAKEN : PUT_NOW);
-    }
+    if (need->count)
+        put_at_forks(block, insn, need);
     if (!need->needed)
         *insn = (struct ir_insn){.op = IR_const};
     *need = (struct need){0};
+}
+
+static void branch(const struct ir_insn *insn, struct need *need)
+{
+    bool more = need->count && need->count < FORKS && need->forks[need->count - 1].spare;
+    if (!more)
+        *need = (struct need){.needed = true, .behind = need->needed};
+    need->forks[need->count++] = (struct fork){.by = insn};
 }
 
 void pass_flags(struct ir_block *block)
@@ -180,11 +221,12 @@ void pass_flags(struct ir_block *block)
         else if (insn->op == IR_call)
             need = (struct need){.needed = !is_dead_at(block, (uint64_t)insn->imm, false)};
         else if (insn->op == IR_branch_if)
-            need = (struct need){.needed = true, .by = insn, .behind = need.needed};
+            branch(insn, &need);
         else if (insn->op == IR_put_nzcv)
             put(block, insn, &need);
-        else if (insn->op == IR_get_nzcv ? is_used(block, i)
-                                         : ir_may_leave(insn)) /* else users read what was put */
+        else if (insn->op == IR_get_nzcv ? is_used(block, i) : ir_may_leave(insn))
             need = (struct need){.needed = true};
+        else if (insn->op == IR_get_nzcv && need.count) /* its users read what was put */
+            need.forks[need.count - 1].spare = insn;
     }
 }

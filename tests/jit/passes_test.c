@@ -229,6 +229,38 @@ Test(pass_flags, flags_are_written_on_the_side_of_a_branch_that_may_read_them)
     cr_assert_eq(put_before_branches(NOP, NOP).imm, PUT_IF_TAKEN | PUT_IF_NOT_TAKEN);
 }
 
+/* Two branches by the same flags: to ahead[32] and ahead[40], which have these words; behind them the flags are
+ * overwritten. */
+static void put_before_search(uint32_t first, uint32_t second)
+{
+    char text[500], error[100];
+    ahead[32] = first, ahead[40] = second, ahead[33] = ahead[41] = RET, ahead[16] = ahead[18] = CMP_X0_0;
+    snprintf(text, sizeof text,
+             "%%0 = get_x #0x1\n%%1 = get_x #0x2\n%%2 = nzcv_sub.64 %%0, %%1\nput_nzcv %%2, #0x0\n"
+             "%%4 = cond.64 %%2, #0x0\nbranch_if %%4, #0x%lx\nmark #0x%lx\n%%7 = get_nzcv #0x0\n"
+             "%%8 = cond.64 %%2, #0x8\nbranch_if %%8, #0x%lx\nbranch #0x%lx\n",
+             (unsigned long)&ahead[32], (unsigned long)&ahead[17], (unsigned long)&ahead[40], (unsigned long)&ahead[18]);
+    cr_assert_eq(ir_parse(&block, text, error, sizeof error), 0, "%s", error);
+    block.pc = block.read_start = (uint64_t)&ahead[16];
+    block.read_end = block.pc + 8;
+    pass_flags(&block);
+    cr_assert_null(ir_verify(&block, &(unsigned){0}));
+}
+
+Test(pass_flags, each_branch_of_a_search_writes_the_flags_where_it_leads)
+{
+    put_before_search(NOP, CMP_X0_0);
+    cr_assert(block.insns[3].op == IR_put_nzcv && block.insns[3].imm == PUT_IF_TAKEN);
+    cr_assert_eq(block.insns[7].op, IR_get_nzcv);
+    put_before_search(CMP_X0_0, NOP);
+    cr_assert_eq(block.insns[3].op, IR_const);
+    cr_assert(block.insns[7].op == IR_put_nzcv && block.insns[7].imm == PUT_IF_TAKEN);
+    cr_assert_eq(block.insns[7].arg[0], 2);
+    put_before_search(CMP_X0_0, CMP_X0_0);
+    cr_assert_eq(block.insns[3].op, IR_const);
+    cr_assert_eq(block.insns[7].op, IR_get_nzcv);
+}
+
 /* CCMP behind CMP, and a branch; what follows it. */
 #define CMP_CCMP(nzcv, cond)                                                                                 \
     "mark #0x1000\n%1 = get_x #0x1\n%2 = get_x #0x2\n%3 = nzcv_sub.64 %1, %2\nput_nzcv %3, #0x0\n"           \
