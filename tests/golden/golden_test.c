@@ -55,7 +55,7 @@ static void print_ir(FILE *out)
     ir_print(out, &block);
 }
 
-/* Addresses count from the buffer's start, where the stubs are. Data behind the code, which LEA RSI points to, is left
+/* Addresses count from the buffer's start, where the stubs are. Data behind the code, which LEA RDX points to, is left
  * out. */
 static void print_code(FILE *out, csh capstone, const uint8_t *start, const uint8_t *end)
 {
@@ -64,7 +64,7 @@ static void print_code(FILE *out, csh capstone, const uint8_t *start, const uint
     uint64_t data = UINT64_MAX;
     for (size_t i = 0; i < count && insns[i].address < data; i++) {
         unsigned distance;
-        if (sscanf(insns[i].op_str, "rsi, [rip + %x]", &distance) == 1 && !strcmp(insns[i].mnemonic, "lea") &&
+        if (sscanf(insns[i].op_str, "rdx, [rip + %x]", &distance) == 1 && !strcmp(insns[i].mnemonic, "lea") &&
             insns[i].address + insns[i].size + distance < data)
             data = insns[i].address + insns[i].size + distance;
         fprintf(out, "  %s %s\n", insns[i].mnemonic, insns[i].op_str);
