@@ -129,7 +129,8 @@ static bool map_code(size_t size)
             return false;
         cache.to_execute = execute - cache.start;
     }
-    madvise(cache.start, size, MADV_HUGEPAGE);
+    if (size > ALIGNMENT) /* a short process would clear two megabytes for little code */
+        madvise(cache.start + ALIGNMENT, size - ALIGNMENT, MADV_HUGEPAGE);
     cache.size = size;
     return true;
 }

@@ -178,7 +178,7 @@ void store_path(char *text, size_t size, uint64_t object)
 static bool is_sound(const uint8_t *data, uint64_t size)
 {
     const struct store_header *header = (const struct store_header *)data;
-    return size >= sizeof *header && header->magic == STORE_MAGIC && header->size == size && header->index_bits >= 1 &&
+    return size >= sizeof *header && header->magic == STORE_MAGIC && header->size == size && header->index_bits >= 6 &&
            header->index_bits < 28 &&
            sizeof *header + (sizeof(struct store_entry) << header->index_bits) <= size;
 }

@@ -131,18 +131,22 @@ static bool begin(struct output *out, unsigned blocks, uint64_t bytes)
     return true;
 }
 
-/* What the file had, but for blocks that are new in `out`. */
+/* What the file had, in its order, but for blocks that are new in `out`. */
 static void copy_old(struct output *out, const uint8_t *data, uint64_t size)
 {
     const struct store_header *header = (const struct store_header *)data;
-    const struct store_entry *entries = (const struct store_entry *)(header + 1);
-    for (uint32_t i = 0; i < 1u << header->index_bits; i++) {
-        const struct stored_block *block = entries[i].at ? store_look_up(data, size, entries[i].place) : NULL;
-        if (!block || store_look_up(out->data, out->room, block->place) || out->room - out->size < block->size)
-            continue;
-        memcpy(out->data + out->size, block, block->size);
-        enter(out, block->place);
-        out->size += block->size;
+    uint64_t at = sizeof *header + (sizeof(struct store_entry) << header->index_bits);
+    while (at + sizeof(struct stored_block) <= size) {
+        const struct stored_block *block = (const struct stored_block *)(data + at);
+        if (block->size < sizeof *block || block->size > size - at || block->size % 8)
+            return;
+        bool valid = store_look_up(data, size, block->place) == block;
+        if (valid && !store_look_up(out->data, out->room, block->place) && out->room - out->size >= block->size) {
+            memcpy(out->data + out->size, block, block->size);
+            enter(out, block->place);
+            out->size += block->size;
+        }
+        at += block->size;
     }
 }
 
