@@ -5,6 +5,7 @@
 #include <xemu/interp.h>
 #include <xemu/ir.h>
 #include <xemu/jit.h>
+#include <xemu/landing.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/report.h>
@@ -21,6 +22,8 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
         die(126, "not enough memory for an IR block");
     unsigned where;
     fetch_check(cpu);
+    if (!landing_end(cpu, landing_at(cpu->pc)))
+        return EXIT_BRANCH_TARGET;
     lift_block(block, cpu->pc, instructions, NULL);
     const char *wrong = ir_verify(block, &where);
     if (wrong || log_on(LOG_IR))

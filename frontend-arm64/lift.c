@@ -24,6 +24,7 @@ struct cx {
     struct ir_block *block;
     uint64_t pc;
     unsigned w;
+    bool guarded; /* the page is (FEAT_BTI) */
     bool ended;
 };
 
@@ -150,6 +151,8 @@ VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 
 VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
 {
+    if (kind == BRANCH_GUARDED && !cx->guarded)
+        kind = BRANCH_PLAIN;
     if (kind == BRANCH_CALL)
         append(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
     else
@@ -195,7 +198,7 @@ static bool may_leave_for_good(const struct ir_insn *last)
 
 void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_goes_on *goes_on)
 {
-    struct cx cx = {.block = block, .pc = pc};
+    struct cx cx = {.block = block, .pc = pc, .guarded = guest_range_guarded(pc)};
     uint64_t page_end = (pc | 4095) + 1;
 
     block->pc = block->read_start = block->read_end = pc;
