@@ -71,6 +71,32 @@ void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason)
     jmp_to_stub(l, l->buffer->exit);
 }
 
+void emit_leave_where(struct lower *l, enum x86_cc cc, uint64_t pc, unsigned reason)
+{
+    if (l->way_out_count == MAX_EXITS)
+        l->failed = true;
+    else
+        l->ways_out[l->way_out_count++] = (struct way_out){emit_jcc(&l->e, cc), pc, reason};
+}
+
+void emit_ways_out(struct lower *l)
+{
+    for (unsigned i = 0; i < l->way_out_count; i++) {
+        patch_here(l, l->ways_out[i].jump);
+        emit_leave_at(l, l->ways_out[i].pc, l->ways_out[i].reason);
+    }
+}
+
+bool lower_check_sp(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->op != IR_check_sp)
+        return false;
+    emit_unary(&l->e, UNARY_TEST, 32, use(l, insn->arg[0]));
+    emit_bytes(&l->e, 4, 15);
+    emit_leave_where(l, CC_NE, l->pc + 4, EXIT_CODE);
+    return true;
+}
+
 /* --- links -------------------------------------------------------------------------------------------- */
 
 static struct code_link *new_link(struct lower *l)

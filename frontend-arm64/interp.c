@@ -103,13 +103,20 @@ static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
     return EXIT_UNDEFINED;
 }
 
+/* The instruction is done. */
+static enum exit_reason leave_behind(struct cpu *cpu, const struct entry *entry)
+{
+    cpu->pc = entry->in.pc + 4;
+    return EXIT_CODE;
+}
+
 /* One meaning, compiled for a width and for what `assumption` says of the instruction. The last call is a jump
  * where the compiler optimises; a block bounds the depth where it doesn't. */
 #define HANDLER(name, variant, width, assumption)                                             \
     static enum exit_reason run_##name##_##variant(struct cpu *cpu, const struct entry *entry) \
     {                                                                                         \
         const struct a64_insn *in = &entry->in;                                               \
-        struct cx cx = {cpu, in->pc, width, NO_EXIT, BRANCH_RETURN};                          \
+        struct cx cx = {cpu, in->pc, width, NO_EXIT, BRANCH_RETURN, false};                   \
         if (!(assumption))                                                                    \
             __builtin_unreachable();                                                          \
         sem_##name(&cx, in);                                                                  \
@@ -117,6 +124,8 @@ static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
             return leave_block(cpu, entry, cx.kind);                                          \
         if (cx.exit != NO_EXIT)                                                               \
             return cx.exit;                                                                   \
+        if (cx.sp_moved && __builtin_expect(cpu->x[31] % 16, 0))                              \
+            return leave_behind(cpu, entry);                                                  \
         return entry[1].run(cpu, entry + 1);                                                  \
     }
 

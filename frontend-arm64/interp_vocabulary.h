@@ -22,6 +22,7 @@ struct cx {
     unsigned w;
     enum exit_reason exit;
     enum branch_kind kind; /* of EXIT_BRANCH; BRANCH_RETURN for a direct branch */
+    bool sp_moved;
 };
 
 #define VOCABULARY static inline __attribute__((always_inline, unused))

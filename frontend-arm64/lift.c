@@ -24,7 +24,8 @@ struct cx {
     struct ir_block *block;
     uint64_t pc;
     unsigned w;
-    bool guarded; /* the page is (FEAT_BTI) */
+    bool guarded;  /* the page is (FEAT_BTI) */
+    bool sp_moved; /* by this instruction */
     bool ended;
 };
 
@@ -212,6 +213,9 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
         append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
         block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
+        if (cx.sp_moved)
+            v_check_sp(&cx, v_get_x(&cx, 31));
+        cx.sp_moved = false;
         if (cx.ended)
             return;
     }

@@ -120,6 +120,11 @@ enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block)
             return EXIT_BRANCH;
         case IR_stop:
             return stop(cpu, insn->imm);
+        case IR_check_sp:
+            if (first->i % 16 == 0)
+                break;
+            cpu->pc += 4;
+            return EXIT_CODE;
         default:
             ir_functions[insn->op](cpu, insn, first, &values[insn->arg[1]], &values[insn->arg[2]], &values[index]);
         }
