@@ -19,7 +19,7 @@
 
 /* Loads and stores whose base is an SP that is no multiple of 16 fault (Arm ARM CheckSPAlignment; Linux sets
  * SCTLR_EL1.SA0). Nobody looks for that at an access: meanings end a block behind an instruction that makes SP so
- * (put_sp() in sem.h), and from there on single instructions are run, with a look at each, until SP is aligned again. */
+ * (put_sp() in sem.h), and from there on single instructions are run, with a look at each, until SP is aligned. */
 static bool is_aligned(const struct cpu *cpu) { return __builtin_expect(cpu->x[31] % 16 == 0, 1); }
 
 static bool is_access_by_sp(uint64_t pc)

@@ -1,5 +1,5 @@
-/* A sorted set of address ranges, and what is mapped there: core/guestmem.c's book of the guest's memory. Who uses it holds
- * that file's lock. */
+/* A sorted set of address ranges, and what is mapped there: core/guestmem.c's book of the guest's memory. Who uses it
+ * holds that file's lock. */
 #ifndef CORE_RANGES_H
 #define CORE_RANGES_H
 
@@ -10,7 +10,7 @@
 /* Neighbours that are of one piece are one range: at[i].end < at[i + 1].start, or they differ in more. */
 struct range {
     uint64_t start, end;
-    int prot; /* the guest's rights, PROT_ and GUEST_PROT_BTI; the host never executes it, and reads what the guest executes */
+    int prot;        /* the guest's rights, PROT_ and GUEST_PROT_BTI; the host reads what the guest executes */
     bool shared;     /* with other processes */
     uint64_t object; /* what is mapped, where other mappings can show it, too; else PRIVATE */
     uint64_t offset; /* of start in the object */
@@ -42,8 +42,8 @@ void ranges_change(struct range in, bool insert);
 /* How far the ranges reach from start without a gap; start itself if it is in none. */
 uint64_t ranges_reach(uint64_t start);
 
-/* Iterators: for (s = start; ranges_next_x(&s, &e, end); s = e) visits the pieces [s, e) of [start, end) that are in the
- * set, or that aren't. */
+/* Iterators: for (s = start; ranges_next_x(&s, &e, end); s = e) visits the pieces [s, e) of [start, end) that are in
+ * the set, or that aren't. */
 bool ranges_next_piece(uint64_t *start, uint64_t *end, uint64_t limit);
 bool ranges_next_gap(uint64_t *start, uint64_t *end, uint64_t limit);
 

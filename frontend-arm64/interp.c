@@ -65,8 +65,8 @@ enum { TAIL_CALLS = true };
 enum { TAIL_CALLS = false };
 #endif
 
-/* The thread will land outside of this block's links: where that is allowed is found out there. A block that a link leads to
- * has been reached by the same branch before. */
+/* The thread will land outside of this block's links: where that is allowed is found out there. A block that a link
+ * leads to has been reached by the same branch before. */
 static enum exit_reason leave_links(struct cpu *cpu, const struct entry *last, enum branch_kind kind)
 {
     if (kind == BRANCH_GUARDED && !guest_range_guarded(last->in.pc))

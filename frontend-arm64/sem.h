@@ -1,7 +1,8 @@
 /* The vocabulary of the meanings. sem_*.inc is compiled twice: by interp.c, where VAL is a uint64_t and VEC a
  * union vec, and by lift.c, where both name values of the IR. The includer defines VAL, VEC, struct cx (with the
- * members w, the operation's width in bits, and sp_moved, which it looks at behind each meaning), v_<name>() for each row of ir_ops.def, v_const(), v_address(), negated(),
- * absolute(), with_signs(), muladd_bfloat(), merged(), branch(), branch_if(), branch_to(), stop(); this file adds what both share.
+ * members w, the operation's width in bits, and sp_moved, which it looks at behind each meaning), v_<name>() for each
+ * row of ir_ops.def, v_const(), v_address(), negated(), absolute(), with_signs(), muladd_bfloat(), merged(), branch(),
+ * branch_if(), branch_to(), stop(); this file adds what both share.
  *
  *   v_add(cx, a, b)             at the instruction's width (in->sf); v64_add() always at 64 bits, v32_add() at 32
  *   v_fadd(cx, shape, a, b)     each lane of a vector; scalar floating point is one lane

@@ -28,7 +28,7 @@ struct elf_file {
     uint64_t low, high;    /* the span of all segments, whole pages */
     uint64_t align;        /* greatest alignment that a segment asks for, at least a page */
     bool exec_stack;       /* PT_GNU_STACK asks for one */
-    bool guarded;          /* PT_GNU_PROPERTY says that the code may be GUEST_PROT_BTI; not looked at where `interp` is named */
+    bool guarded;          /* PT_GNU_PROPERTY says that the code may be GUEST_PROT_BTI; false where `interp` is named */
     char interp[PATH_MAX]; /* PT_INTERP, or empty */
     size_t segments;
     struct elf_segment segment[64];
@@ -43,8 +43,8 @@ struct elf_error {
  * ARM64 program. */
 int elf_read(struct elf_file *elf, int fd, struct elf_error *error);
 
-/* Whether the note of `size` bytes at `offset` in the file says that the code is made for guarded pages. False: the note is
- * damaged. */
+/* Whether the note of `size` bytes at `offset` in the file says that the code is made for guarded pages. False: the note
+ * is damaged. */
 bool elf_property_read(int fd, uint64_t offset, uint64_t size, bool *guarded);
 
 /* Where elf_map() put it. */

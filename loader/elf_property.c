@@ -1,5 +1,5 @@
-/* The note that a file's PT_GNU_PROPERTY names: a list of properties, of which one says that the code is made for guarded
- * pages. It is read as strictly as the kernel does (fs/binfmt_elf.c: what must be refused; gABI: Linux extensions). */
+/* The note that a file's PT_GNU_PROPERTY names: a list of properties, of which one says that the code is made for
+ * guarded pages. It is read as strictly as the kernel does (fs/binfmt_elf.c: what must be refused). */
 #include "elf.h"
 
 #include <elf.h>

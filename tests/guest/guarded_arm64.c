@@ -1,6 +1,6 @@
 // arm64-only
-/* FEAT_BTI: which instructions in a guarded page (PROT_BTI) the kinds of indirect branches may land on, what a violation
- * tells, and what signals do to PSTATE.BTYPE. */
+/* FEAT_BTI: which instructions in a guarded page (PROT_BTI) the kinds of indirect branches may land on, what a
+ * violation tells, and what signals do to PSTATE.BTYPE. */
 #include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
@@ -298,8 +298,8 @@ static void write_program(const char *path, enum mark mark, uint32_t first, cons
         .code = {BTI_J, 0x100000a1, 0xd63f0020, 0xd28000e0, 0xd2800ba8, 0xd4000001, first, RET},
     };
     file.head.e_entry = (char *)file.code - (char *)&file;
-    file.ph[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = sizeof file, .p_memsz = sizeof file,
-                              .p_align = PAGE};
+    file.ph[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = sizeof file,
+                              .p_memsz = sizeof file, .p_align = PAGE};
     file.ph[1] = (Elf64_Phdr){.p_type = PT_GNU_PROPERTY, .p_offset = (char *)&file.note - (char *)&file,
                               .p_filesz = sizeof file.note + 4 + sizeof file.property, .p_align = 8};
     if (interp) {

@@ -1,8 +1,8 @@
 // arm64-only
 // dynamic
 // flags-arm64: -nostartfiles -mbranch-protection=bti -Wl,-z,force-bti
-/* A program that is marked for guarded pages, without anything of a C library that isn't: its own code is guarded, by the
- * kernel where it is static, by ld.so where it isn't, if AT_HWCAP2 has BTI. */
+/* A program that is marked for guarded pages, without anything of a C library that isn't: its own code is guarded, by
+ * the kernel where it is static, by ld.so where it isn't, if AT_HWCAP2 has BTI. */
 #include <asm/unistd.h>
 #include <elf.h>
 #include <signal.h>

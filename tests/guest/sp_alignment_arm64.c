@@ -68,9 +68,10 @@ static const struct use {
 
 static void check_one(uint32_t *words, const struct way *way, const struct use *use)
 {
-    /* mov x9, sp; sub sp, sp, #256; mov x10, #8; sub x11, sp, #8; sub x12, sp, #32; the way; the use; mov sp, x9; mov x0, #2; ret */
-    const uint32_t program[] = {0x910003e9, 0xd10403ff, 0xd280010a, 0xd10023eb, 0xd10083ec, way->words[0], way->words[1], way->words[2],
-                                use->word, 0x9100013f, 0xd2800040, 0xd65f03c0};
+    /* mov x9, sp; sub sp, sp, #256; mov x10, #8; sub x11, sp, #8; sub x12, sp, #32; the way; the use; mov sp, x9;
+     * mov x0, #2; ret */
+    const uint32_t program[] = {0x910003e9,    0xd10403ff,    0xd280010a,    0xd10023eb, 0xd10083ec, way->words[0],
+                                way->words[1], way->words[2], use->word, 0x9100013f, 0xd2800040, 0xd65f03c0};
     memcpy(words, program, sizeof program);
     __builtin___clear_cache((char *)words, (char *)words + sizeof program);
     int faults = use->is_access && !way->aligned;
