@@ -71,6 +71,32 @@ void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason)
     jmp_to_stub(l, l->buffer->exit);
 }
 
+void emit_leave_where(struct lower *l, enum x86_cc cc, uint64_t pc, unsigned reason)
+{
+    if (l->way_out_count == MAX_EXITS)
+        l->failed = true;
+    else
+        l->ways_out[l->way_out_count++] = (struct way_out){emit_jcc(&l->e, cc), pc, reason};
+}
+
+void emit_ways_out(struct lower *l)
+{
+    for (unsigned i = 0; i < l->way_out_count; i++) {
+        patch_here(l, l->ways_out[i].jump);
+        emit_leave_at(l, l->ways_out[i].pc, l->ways_out[i].reason);
+    }
+}
+
+bool lower_check_sp(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->op != IR_check_sp)
+        return false;
+    emit_unary(&l->e, UNARY_TEST, 32, use(l, insn->arg[0]));
+    emit_bytes(&l->e, 4, 15);
+    emit_leave_where(l, CC_NE, l->pc + 4, EXIT_CODE);
+    return true;
+}
+
 /* --- links -------------------------------------------------------------------------------------------- */
 
 static struct code_link *new_link(struct lower *l)
@@ -202,10 +228,11 @@ void backend_close_return(const struct code_link *point) { write_number(point->d
 
 /* The table's entry for the block at TARGET, into SCRATCH; the jumps lead away where it has another, and where the
  * thread is to stop. */
-static void emit_look_up(struct emit *e, uint8_t *away[2])
+static void emit_look_up(struct emit *e, enum branch_kind kind, uint8_t *away[2])
 {
     _Static_assert(sizeof(struct jit_table_entry) == 16, "an instruction's address, times 4, is its entry's offset");
-    emit_bytes(e, 7, 0x850c8d); /* lea ecx, [rax * 4] */
+    emit_bytes(e, 3, 0x850c8d); /* lea ecx, [rax * 4 + displacement] */
+    emit_bytes(e, 4, kind * JIT_TABLE_KIND * 16);
     emit_ri(e, X86_AND, 32, SCRATCH, (JIT_TABLE_ENTRIES - 1) * 16);
     emit_rm(e, X86_ADD, 64, SCRATCH, CPU_FIELD(jit_table));
     emit_rm(e, X86_CMP, 64, TARGET, x86_at(SCRATCH, offsetof(struct jit_table_entry, pc)));
@@ -232,11 +259,11 @@ void lower_jump(struct lower *l, const struct ir_insn *insn)
         emit_bytes(&l->e, 1, 0xc3); /* ret */
         return;
     }
-    emit_look_up(&l->e, away);
+    emit_look_up(&l->e, (enum branch_kind)insn->imm, away);
     emit_go_to_found(&l->e, FOUND_JMP);
     patch_here(l, away[0]);
     patch_here(l, away[1]);
-    jmp_to_stub(l, l->buffer->not_found);
+    jmp_to_stub(l, l->buffer->not_found[insn->imm]);
 }
 
 static void call_found(struct lower *l, unsigned pc)
@@ -244,7 +271,7 @@ static void call_found(struct lower *l, unsigned pc)
     struct call_miss *miss = &l->call_misses[l->call_miss_count++];
     if (pc != TARGET)
         emit_rr(&l->e, X86_MOV, 64, TARGET, pc);
-    emit_look_up(&l->e, miss->jumps);
+    emit_look_up(&l->e, BRANCH_CALL, miss->jumps);
     emit_go_to_found(&l->e, FOUND_CALL);
     miss->back = l->e.at;
 }
@@ -266,7 +293,7 @@ void emit_call_misses(struct lower *l)
     for (unsigned i = 0; i < l->call_miss_count; i++) {
         patch_here(l, l->call_misses[i].jumps[0]);
         patch_here(l, l->call_misses[i].jumps[1]);
-        call_stub(l, l->buffer->not_found);
+        call_stub(l, l->buffer->not_found[BRANCH_CALL]);
         emit_jmp_to(&l->e, l->call_misses[i].back);
     }
 }
@@ -374,14 +401,17 @@ const uint8_t *backend_stubs(struct code_buffer *buffer)
     buffer->return_empty = e.at;
     emit_ri(&e, X86_SUB, 64, RSP, 8); /* it stays where it is */
     buffer->return_miss = e.at;
-    emit_look_up(&e, away);
+    emit_look_up(&e, BRANCH_RETURN, away);
     emit_go_to_found(&e, FOUND_JMP);
     emit_patch(away[0], e.at);
     emit_patch(away[1], e.at);
-    buffer->not_found = e.at;
-    emit_rm(&e, X86_STORE, 64, TARGET, CPU_FIELD(pc));
-    emit_mov_imm(&e, RCX, 0);
-    emit_jmp_to(&e, buffer->exit_link);
+    for (int kind = 0; kind < BRANCH_KINDS; kind++) {
+        buffer->not_found[kind] = e.at;
+        emit_rm(&e, X86_STORE, 64, TARGET, CPU_FIELD(pc));
+        emit_mi32(&e, X86_OR, CPU_FIELD(pstate), kind << PSTATE_BTYPE_SHIFT);
+        emit_mov_imm(&e, RCX, 0);
+        emit_jmp_to(&e, buffer->exit_link);
+    }
     buffer->at = e.at;
     return entry;
 }

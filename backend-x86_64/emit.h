@@ -75,7 +75,8 @@ void emit_shift_imm(struct emit *e, enum x86_shift shift, unsigned w, unsigned r
 void emit_shift_cl(struct emit *e, enum x86_shift shift, unsigned w, unsigned reg);
 
 /* One operand; MUL to IDIV use RDX:RAX. The value is the /digit. */
-enum x86_unary { UNARY_NOT = 2, UNARY_NEG, UNARY_MUL, UNARY_IMUL, UNARY_DIV, UNARY_IDIV };
+/* UNARY_TEST has a number of four bytes behind it. */
+enum x86_unary { UNARY_TEST, UNARY_NOT = 2, UNARY_NEG, UNARY_MUL, UNARY_IMUL, UNARY_DIV, UNARY_IDIV };
 void emit_unary(struct emit *e, enum x86_unary op, unsigned w, unsigned reg);
 void emit_bswap(struct emit *e, unsigned w, unsigned reg);
 void emit_shrd_imm(struct emit *e, unsigned w, unsigned low, unsigned high, unsigned count);

@@ -512,8 +512,7 @@ static void check_fpcr(struct lower *l)
         return;
     l->fp_checked = true;
     emit_mi32(&l->e, X86_CMP, CPU_FIELD(fp_host), 0);
-    l->fp_exits[l->fp_exit_count] = (struct fp_exit){emit_jcc(&l->e, CC_E), l->pc};
-    l->fp_exit_count += l->fp_exit_count + 1 < sizeof l->fp_exits / sizeof *l->fp_exits;
+    emit_leave_where(l, CC_E, l->pc, JIT_REPEAT);
 }
 
 static bool lower_operation(struct lower *l, const struct ir_insn *insn)

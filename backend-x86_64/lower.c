@@ -206,7 +206,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         break;
     default:
         lower_check_fpcr(l, insn);
-        if (lower_flags(l, insn) || lower_integer(l, insn) || lower_memory(l, insn))
+        if (lower_flags(l, insn) || lower_integer(l, insn) || lower_memory(l, insn) || lower_check_sp(l, insn))
             break;
         if (!l->plain && (lower_vector(l, insn) || lower_float(l, insn) || lower_atomic(l, insn)))
             break;
@@ -223,15 +223,6 @@ static bool needs_code(const struct lower *l, unsigned v)
     const struct ir_insn *insn = insn_at(l, v);
     return (!l->w[v].folded || insn->op == IR_fcmp) && !(!l->w[v].uses && ir_may_be_dropped(insn)) &&
            l->w[v].via == NONE && !l->w[v].done;
-}
-
-static void emit_fp_exits(struct lower *l)
-{
-    for (unsigned i = 0; i < l->fp_exit_count; i++) {
-        if (!l->e.full)
-            emit_patch(l->fp_exits[i].jump, l->e.at);
-        emit_leave_at(l, l->fp_exits[i].pc, JIT_REPEAT);
-    }
 }
 
 static int32_t guest_instructions(const struct ir_block *block)
@@ -252,7 +243,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->plain = plain;
     int32_t instructions = guest_instructions(block);
     l->careful = jit_traps_within(block->pc, block->pc + 4 * (uint64_t)instructions);
-    l->cold_count = l->fp_exit_count = l->exit_count = l->literal_count = l->kept_count = 0;
+    l->cold_count = l->way_out_count = l->exit_count = l->literal_count = l->kept_count = 0;
     buffer->reloc_count = 0;
     buffer->portable = buffer->reloc_capacity && !l->careful && !backend_exact_underflow;
     buffer->fixed = false;
@@ -274,7 +265,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     end_instructions(l);
     for (unsigned i = 0; i < l->cold_count; i++)
         emit_cold(l, &l->colds[i]);
-    emit_fp_exits(l);
+    emit_ways_out(l);
     emit_late_puts(l);
     emit_call_misses(l);
     emit_exits(l);

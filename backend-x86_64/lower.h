@@ -58,10 +58,11 @@ struct cold {
     bool packs;        /* the result is flags, to be turned into the host's format */
 };
 
-/* A jump out of the block before the instruction at pc, which has to be done by its functions. */
-struct fp_exit {
+/* A jump out of the block before the instruction at pc, for this reason. */
+struct way_out {
     uint8_t *jump;
     uint64_t pc;
+    unsigned reason;
 };
 
 /* A way out of the block by a link. Its stub is made behind the block's code: what a link leads to at first. */
@@ -125,8 +126,8 @@ struct lower {
     bool careful;              /* an instruction of the block traps often: its numbers are left to functions */
     bool may_have_left;        /* a conditional branch or a call stands between this instruction and the one before */
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
-    struct fp_exit fp_exits[8];
-    unsigned fp_exit_count;
+    struct way_out ways_out[MAX_EXITS];
+    unsigned way_out_count;
     struct side_exit exits[MAX_EXITS];
     struct literal literals[MAX_EXITS];
     struct kept kept[MAX_KEPT];
@@ -307,6 +308,9 @@ void emit_call_misses(struct lower *l);
 void lower_jump(struct lower *l, const struct ir_insn *insn);
 void lower_stop(struct lower *l, const struct ir_insn *insn);
 void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason); /* to the run loop, before the instruction at pc */
+void emit_leave_where(struct lower *l, enum x86_cc cc, uint64_t pc, unsigned reason); /* the same, if cc holds */
+bool lower_check_sp(struct lower *l, const struct ir_insn *insn);
+void emit_ways_out(struct lower *l);
 void emit_exits(struct lower *l); /* the stubs of the block's exits, behind its code */
 void emit_on_c_stack(struct emit *e); /* calls the function at RAX */
 

@@ -6,6 +6,7 @@
 #include <xemu/cpu.h>
 #include <xemu/fault.h>
 #include <xemu/features.h>
+#include <xemu/landing.h>
 #include <xemu/fp.h>
 #include <xemu/insn.h>
 #include <xemu/loader.h>
@@ -98,9 +99,10 @@ static void print_code(FILE *out, uint64_t pc)
     }
 }
 
-/* Why the word at pc is no instruction for this CPU. */
-static void print_undefined(FILE *out, uint64_t pc)
+/* Why the word at pc is no instruction for this CPU, or none for who came there. */
+static void print_undefined(FILE *out, const struct cpu *cpu)
 {
+    uint64_t pc = cpu->pc;
     uint32_t word;
     if (guest_copy_in(&word, pc, sizeof word))
         return;
@@ -112,6 +114,9 @@ static void print_undefined(FILE *out, uint64_t pc)
         fprintf(out, "not allocated\n");
     else if (a64_is_todo(op))
         fprintf(out, "%s of %s, which xemu lacks\n", a64_name(op), a64_feature(op));
+    else if (!(landing_at(pc) >> landing_kind(cpu) & 1))
+        fprintf(out, "%s is nowhere for an indirect branch (BTYPE %u) to come to: the page is guarded (PROT_BTI)\n",
+                a64_name(op), landing_kind(cpu));
     else if (in.op != op)
         fprintf(out, "%s needs %s, which this CPU lacks (see --cpu)\n", a64_name(op), a64_feature(op));
     else
@@ -166,7 +171,7 @@ void crash_report_guest(const struct cpu *cpu, const siginfo_t *info)
         print_signal(out, info);
         print_thread(out);
         if (info->si_signo == SIGILL)
-            print_undefined(out, cpu->pc);
+            print_undefined(out, cpu);
         print_state(out, cpu, maps);
         if (has_address(info))
             print_place(out, maps, "address", (uint64_t)info->si_addr);

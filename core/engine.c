@@ -1,17 +1,44 @@
 /* Runs guest code by the engine that was chosen, with everything armed that an engine needs. */
 #include <xemu/cpu.h>
 #include <xemu/exit.h>
+#include <xemu/fault.h>
 #include <xemu/fp.h>
+#include <xemu/insn.h>
 #include <xemu/interp.h>
 #include <xemu/ir.h>
 #include <xemu/jit.h>
+#include <xemu/landing.h>
 #include <xemu/log.h>
+#include <xemu/mem.h>
 #include <xemu/options.h>
 #include <xemu/report.h>
 #include <xemu/trace.h>
 
 #include <signal.h>
 #include <stdlib.h>
+
+/* Loads and stores whose base is an SP that is no multiple of 16 fault (Arm ARM CheckSPAlignment; Linux sets
+ * SCTLR_EL1.SA0). Nobody looks for that at an access: meanings end a block behind an instruction that makes SP so
+ * (put_sp() in sem.h), and from there on single instructions are run, with a look at each, until SP is aligned. */
+static bool is_aligned(const struct cpu *cpu) { return __builtin_expect(cpu->x[31] % 16 == 0, 1); }
+
+static bool is_access_by_sp(uint64_t pc)
+{
+    struct a64_insn in;
+    uint32_t word = (uint32_t)mem_load(pc, 2);
+    a64_decode(word, pc, &in);
+    switch (in.op) {
+    case A64_PRFUM:
+    case A64_PRFM_RO:
+    case A64_PRFM_U: /* no access */
+    case A64_CPY:
+    case A64_CPYF:
+    case A64_SET: /* 31 is ZR */
+        return false;
+    default:
+        return (word >> 25 & 5) == 4 && in.rn == 31; /* Arm ARM C4.1.94 */
+    }
+}
 
 /* Lifts a block of at most this many instructions, verifies it, and evaluates the IR. */
 static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
@@ -21,6 +48,10 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
         die(126, "not enough memory for an IR block");
     unsigned where;
     fetch_check(cpu);
+    if (!landing_end(cpu, landing_at(cpu->pc)))
+        return EXIT_BRANCH_TARGET;
+    if (!is_aligned(cpu) && is_access_by_sp(cpu->pc))
+        fault_raise(cpu, SIGBUS, BUS_ADRALN, cpu->x[31]);
     lift_block(block, cpu->pc, instructions, NULL);
     const char *wrong = ir_verify(block, &where);
     if (wrong || log_on(LOG_IR))
@@ -44,6 +75,14 @@ static enum exit_reason ir_run(struct cpu *cpu)
 }
 
 static enum exit_reason ir_step(struct cpu *cpu) { return cpu->stop ? EXIT_SIGNAL : ir_block_run(cpu, 1); }
+
+static enum exit_reason unaligned_run(struct cpu *cpu)
+{
+    enum exit_reason reason = EXIT_BRANCH;
+    while (!is_aligned(cpu) && (reason == EXIT_BRANCH || reason == EXIT_CODE))
+        reason = ir_step(cpu);
+    return reason;
+}
 
 static enum exit_reason fault_reason(const struct fault *fault)
 {
@@ -75,6 +114,8 @@ static enum exit_reason run(struct cpu *cpu, enum exit_reason (*engine)(struct c
 
 enum exit_reason engine_run(struct cpu *cpu)
 {
+    if (!is_aligned(cpu))
+        return run(cpu, unaligned_run);
     if (__builtin_expect(options.engine == ENGINE_IR, 0))
         return run(cpu, ir_run);
     return options.engine == ENGINE_INTERP ? run(cpu, interp_run) : run(cpu, jit_run);

@@ -49,6 +49,9 @@ void run_loop(struct cpu *cpu)
                 log_printf("undefined instruction %08x at %#lx\n", cpu->exit_word, cpu->pc);
             sys_force_signal(cpu, SIGILL, ILL_ILLOPC, cpu->pc, 0);
             break;
+        case EXIT_BRANCH_TARGET:
+            sys_force_signal(cpu, SIGILL, ILL_ILLOPC, cpu->pc, 0);
+            break;
         case EXIT_BREAK:
             sys_force_signal(cpu, SIGTRAP, TRAP_BRKPT, cpu->pc, 0xf2000000 | cpu->exit_imm);
             break;

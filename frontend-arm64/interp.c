@@ -5,6 +5,7 @@
 #include "meanings.inc"
 
 #include <xemu/guestmem.h>
+#include <xemu/landing.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/own.h>
@@ -35,6 +36,7 @@ struct links {
 
 struct block {
     uint64_t pc;
+    unsigned landing; /* which branches may come here: landing.h */
     struct block *next; /* of the same hash */
     struct entry entries[];
 };
@@ -63,7 +65,19 @@ enum { TAIL_CALLS = true };
 enum { TAIL_CALLS = false };
 #endif
 
-static inline __attribute__((always_inline)) enum exit_reason leave_block(struct cpu *cpu, const struct entry *last)
+/* The thread will land outside of this block's links: where that is allowed is found out there. A block that a link
+ * leads to has been reached by the same branch before. */
+static enum exit_reason leave_links(struct cpu *cpu, const struct entry *last, enum branch_kind kind)
+{
+    if (kind == BRANCH_GUARDED && !guest_range_guarded(last->in.pc))
+        kind = BRANCH_PLAIN;
+    landing_begin(cpu, kind);
+    cpu->interp->left = last;
+    return EXIT_BRANCH;
+}
+
+static inline __attribute__((always_inline)) enum exit_reason leave_block(struct cpu *cpu, const struct entry *last,
+                                                                          enum branch_kind kind)
 {
     const struct links *links = (const struct links *)(last + 1);
     if (TAIL_CALLS && !cpu->stop &&
@@ -73,14 +87,13 @@ static inline __attribute__((always_inline)) enum exit_reason leave_block(struct
         if (links->to[1].pc == cpu->pc)
             return links->to[1].entry->run(cpu, links->to[1].entry);
     }
-    cpu->interp->left = last;
-    return EXIT_BRANCH;
+    return leave_links(cpu, last, kind);
 }
 
 static enum exit_reason end_of_block(struct cpu *cpu, const struct entry *entry)
 {
     cpu->pc = entry->in.pc;
-    return leave_block(cpu, entry);
+    return leave_block(cpu, entry, BRANCH_RETURN);
 }
 
 static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
@@ -90,20 +103,29 @@ static enum exit_reason undefined(struct cpu *cpu, const struct entry *entry)
     return EXIT_UNDEFINED;
 }
 
+/* The instruction is done. */
+static enum exit_reason leave_behind(struct cpu *cpu, const struct entry *entry)
+{
+    cpu->pc = entry->in.pc + 4;
+    return EXIT_CODE;
+}
+
 /* One meaning, compiled for a width and for what `assumption` says of the instruction. The last call is a jump
  * where the compiler optimises; a block bounds the depth where it doesn't. */
 #define HANDLER(name, variant, width, assumption)                                             \
     static enum exit_reason run_##name##_##variant(struct cpu *cpu, const struct entry *entry) \
     {                                                                                         \
         const struct a64_insn *in = &entry->in;                                               \
-        struct cx cx = {cpu, in->pc, width, NO_EXIT};                                         \
+        struct cx cx = {cpu, in->pc, width, NO_EXIT, BRANCH_RETURN, false};                   \
         if (!(assumption))                                                                    \
             __builtin_unreachable();                                                          \
         sem_##name(&cx, in);                                                                  \
         if (cx.exit == EXIT_BRANCH)                                                           \
-            return leave_block(cpu, entry);                                                   \
+            return leave_block(cpu, entry, cx.kind);                                          \
         if (cx.exit != NO_EXIT)                                                               \
             return cx.exit;                                                                   \
+        if (cx.sp_moved && __builtin_expect(cpu->x[31] % 16, 0))                              \
+            return leave_behind(cpu, entry);                                                  \
         return entry[1].run(cpu, entry + 1);                                                  \
     }
 
@@ -247,6 +269,7 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
     *(struct links *)entry = (struct links){{{NO_PC, NULL}, {NO_PC, NULL}}};
     interp->used = (size_t)((char *)(entry + 1) - interp->arena);
     block->pc = pc;
+    block->landing = landing_at(pc);
     block->next = *bucket(interp, pc);
     *bucket(interp, pc) = block;
     if (log_on(LOG_IN_ASM))
@@ -288,6 +311,8 @@ enum exit_reason interp_run(struct cpu *cpu)
     cpu->interp->left = NULL;
     while (!cpu->stop) {
         const struct block *block = find_block(cpu, cpu->pc);
+        if (!landing_end(cpu, block->landing))
+            return EXIT_BRANCH_TARGET;
         link_block(cpu->interp, block);
         if (__builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0))
             log_guest_state(cpu);
@@ -304,5 +329,5 @@ enum exit_reason interp_block(struct cpu *cpu)
         cpu->interp = interp_new();
     cpu->interp->left = NULL; /* blocks aren't linked here, so that one ends where the next begins */
     const struct block *block = find_block(cpu, cpu->pc);
-    return block->entries[0].run(cpu, block->entries);
+    return landing_end(cpu, block->landing) ? block->entries[0].run(cpu, block->entries) : EXIT_BRANCH_TARGET;
 }

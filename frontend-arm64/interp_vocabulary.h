@@ -21,6 +21,8 @@ struct cx {
     uint64_t pc;
     unsigned w;
     enum exit_reason exit;
+    enum branch_kind kind; /* of EXIT_BRANCH; BRANCH_RETURN for a direct branch */
+    bool sp_moved;
 };
 
 #define VOCABULARY static inline __attribute__((always_inline, unused))
@@ -151,7 +153,7 @@ VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 
 VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
 {
-    (void)kind;
+    cx->kind = kind;
     cx->cpu->pc = target;
     cx->exit = EXIT_BRANCH;
 }

@@ -24,6 +24,8 @@ struct cx {
     struct ir_block *block;
     uint64_t pc;
     unsigned w;
+    bool guarded;  /* the page is (FEAT_BTI) */
+    bool sp_moved; /* by this instruction */
     bool ended;
 };
 
@@ -150,6 +152,8 @@ VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 
 VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
 {
+    if (kind == BRANCH_GUARDED && !cx->guarded)
+        kind = BRANCH_PLAIN;
     if (kind == BRANCH_CALL)
         append(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
     else
@@ -195,7 +199,7 @@ static bool may_leave_for_good(const struct ir_insn *last)
 
 void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_goes_on *goes_on)
 {
-    struct cx cx = {.block = block, .pc = pc};
+    struct cx cx = {.block = block, .pc = pc, .guarded = guest_range_guarded(pc)};
     uint64_t page_end = (pc | 4095) + 1;
 
     block->pc = block->read_start = block->read_end = pc;
@@ -209,6 +213,9 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
         append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
         block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
+        if (cx.sp_moved)
+            v_check_sp(&cx, v_get_x(&cx, 31));
+        cx.sp_moved = false;
         if (cx.ended)
             return;
     }

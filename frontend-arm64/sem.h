@@ -1,7 +1,8 @@
 /* The vocabulary of the meanings. sem_*.inc is compiled twice: by interp.c, where VAL is a uint64_t and VEC a
  * union vec, and by lift.c, where both name values of the IR. The includer defines VAL, VEC, struct cx (with the
- * member w, the operation's width in bits), v_<name>() for each row of ir_ops.def, v_const(), v_address(), negated(),
- * absolute(), with_signs(), muladd_bfloat(), merged(), branch(), branch_if(), branch_to(), stop(); this file adds what both share.
+ * members w, the operation's width in bits, and sp_moved, which it looks at behind each meaning), v_<name>() for each
+ * row of ir_ops.def, v_const(), v_address(), negated(), absolute(), with_signs(), muladd_bfloat(), merged(), branch(),
+ * branch_if(), branch_to(), stop(); this file adds what both share.
  *
  *   v_add(cx, a, b)             at the instruction's width (in->sf); v64_add() always at 64 bits, v32_add() at 32
  *   v_fadd(cx, shape, a, b)     each lane of a vector; scalar floating point is one lane
@@ -42,7 +43,15 @@ SEM_HELPER void put(struct cx *cx, unsigned r, VAL value)
         v_put_x(cx, value, r);
 }
 
-SEM_HELPER void put_sp(struct cx *cx, unsigned r, VAL value) { v_put_x(cx, value, r); }
+/* keeps: SP is a multiple of 16 behind it if it was one before. Engines rely on that (core/engine.c). */
+SEM_HELPER void put_sp(struct cx *cx, unsigned r, VAL value, bool keeps)
+{
+    v_put_x(cx, value, r);
+    cx->sp_moved |= r == 31 && !keeps;
+}
+
+/* For a sum of register r and a constant. */
+SEM_HELPER bool keeps_sp(unsigned r, int64_t bytes) { return r == 31 && bytes % 16 == 0; }
 
 /* SIMD&FP registers. */
 SEM_HELPER VEC get_v(struct cx *cx, unsigned r) { return v_get_vreg(cx, r); }

@@ -45,6 +45,7 @@ struct jit_block {
     uint32_t store_place;    /* for the store: the first instruction's place in... */
     uint8_t store_file;      /* ...the file of this number; 0: the block is not to be saved */
     struct block_profile *profile; /* where its runs are counted; or null */
+    uint8_t landing;         /* which kinds of branches may lead here: landing.h */
     bool fixed;              /* good for this pc only */
     _Atomic bool retired;
     struct jit_block *_Atomic next_in_hash;
@@ -208,8 +209,8 @@ struct jit *thread_new(struct cpu *cpu);
  * since the last safe point. */
 bool thread_safe_point(struct jit *jit);
 
-/* Notes the block in the thread's table. */
-void thread_remember(struct jit *jit, const struct jit_block *block);
+/* Notes the block in the thread's table, for branches of a kind. */
+void thread_remember(struct jit *jit, const struct jit_block *block, enum branch_kind kind);
 
 /* No code is left that the thread has in its table or its stack. */
 void thread_forget(struct jit *jit);

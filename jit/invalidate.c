@@ -40,9 +40,11 @@ static void hash_remove(struct jit_block *block)
 static void tables_remove(uint64_t pc)
 {
     for (struct jit *jit = cache.threads; jit; jit = jit->next) {
-        struct jit_table_entry *entry = &jit->table[(pc >> 2) & (JIT_TABLE_ENTRIES - 1)];
-        if (__atomic_load_n(&entry->pc, __ATOMIC_RELAXED) == pc)
-            __atomic_store_n(&entry->pc, NO_PC, __ATOMIC_RELAXED);
+        for (int kind = 0; kind < BRANCH_KINDS; kind++) {
+            struct jit_table_entry *entry = &jit->table[jit_table_index(pc, (enum branch_kind)kind)];
+            if (__atomic_load_n(&entry->pc, __ATOMIC_RELAXED) == pc)
+                __atomic_store_n(&entry->pc, NO_PC, __ATOMIC_RELAXED);
+        }
     }
 }
 

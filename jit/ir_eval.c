@@ -1,6 +1,7 @@
 /* The reference evaluator of the IR: one operation after the other, on the expressions of ir_ops.def. */
 #include <xemu/eval.h>
 #include <xemu/ir.h>
+#include <xemu/landing.h>
 #include <xemu/log.h>
 
 /* An integer may lie in a register of struct cpu, aligned to 8 bytes only. */
@@ -114,10 +115,16 @@ enum exit_reason ir_eval(struct cpu *cpu, const struct ir_block *block)
             return EXIT_BRANCH;
         case IR_jump:
         case IR_call_to:
+            landing_begin(cpu, insn->op == IR_jump ? (enum branch_kind)insn->imm : BRANCH_CALL);
             cpu->pc = first->i;
             return EXIT_BRANCH;
         case IR_stop:
             return stop(cpu, insn->imm);
+        case IR_check_sp:
+            if (first->i % 16 == 0)
+                break;
+            cpu->pc += 4;
+            return EXIT_CODE;
         default:
             ir_functions[insn->op](cpu, insn, first, &values[insn->arg[1]], &values[insn->arg[2]], &values[index]);
         }

@@ -6,6 +6,7 @@
 #include <xemu/fault.h>
 #include <xemu/insn.h>
 #include <xemu/interp.h>
+#include <xemu/landing.h>
 #include <xemu/log.h>
 #include <xemu/mem.h>
 #include <xemu/options.h>
@@ -147,6 +148,7 @@ static struct jit_block *compile(struct cpu *cpu)
                 .guest_hash = store_hash(jit->ir->read_start, jit->ir->read_end),
                 .store_place = place,
                 .store_file = (uint8_t)file,
+                .landing = (uint8_t)landing_at(cpu->pc),
                 .profile = profile,
             };
             pthread_mutex_lock(&cache.lock);
@@ -259,12 +261,12 @@ static struct jit_exit run_code(struct cpu *cpu, const struct jit_block *block)
 }
 
 /* Control came to the block from compiled code: by this link, or else by an indirect branch. */
-static void arrive(struct jit *jit, struct jit_block *block, uint64_t link)
+static void arrive(struct jit *jit, struct jit_block *block, uint64_t link, enum branch_kind kind)
 {
     if (logs_blocks())
         return;
     if (!link) {
-        thread_remember(jit, block);
+        thread_remember(jit, block, kind);
     } else if (link_is_open(&cache.links[link])) {
         pthread_mutex_lock(&cache.lock);
         link_to(&cache.links[link], block);
@@ -301,8 +303,11 @@ static enum exit_reason run_blocks(struct cpu *cpu)
         if (logs_blocks())
             log_guest_state(cpu);
         if (block) {
+            enum branch_kind kind = landing_kind(cpu);
+            if (!landing_end(cpu, block->landing))
+                return EXIT_BRANCH_TARGET;
             if (from_code)
-                arrive(jit, block, link);
+                arrive(jit, block, link, kind);
             left = run_code(cpu, block);
         } else {
             report_enter(cpu, PART_INTERPRETER);
@@ -328,7 +333,9 @@ static void make_for_children(void *arg)
     struct jit_block *block = store_ready() ? store_load(cpu) : NULL;
     if (!block && !(block = compile(cpu)))
         return;
-    thread_remember(cpu->jit, block);
+    for (int kind = BRANCH_PLAIN; kind <= BRANCH_CALL; kind++)
+        if (block->landing >> kind & 1)
+            thread_remember(cpu->jit, block, (enum branch_kind)kind);
     cpu->jit->stats.blocks_for_children++;
 }
 

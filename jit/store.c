@@ -272,7 +272,7 @@ const struct store_file *store_file(unsigned number)
 
 NO_SANITIZE uint64_t store_hash(uint64_t start, uint64_t end)
 {
-    uint64_t hash = mix(0, end - start);
+    uint64_t hash = mix(guest_range_guarded(start), end - start);
     for (; start + 8 <= end; start += 8)
         hash = mix(hash, mem_load(start, 3));
     return start < end ? mix(hash, mem_load(start, 2)) : hash;

@@ -112,14 +112,16 @@ uint32_t store_checksum(const struct stored_block *block);
 /* The number, in this process, of the store's file for code at pc, and the place there; 0: none. */
 unsigned store_place(uint64_t pc, uint32_t *place);
 const struct store_file *store_file(unsigned number);
-/* The hash of guest code, which is read and may fault. */
+/* The hash of guest code, which is read and may fault, and of whether it is in a guarded page. */
 uint64_t store_hash(uint64_t start, uint64_t end);
 
 /* Stubs have numbers there. */
 static inline const uint8_t *store_stub(const struct code_buffer *stubs, unsigned number)
 {
-    const uint8_t *const all[] = {stubs->exit,        stubs->exit_link, stubs->call, stubs->direct_call,
-                                  stubs->return_miss, stubs->not_found};
+    const uint8_t *const all[] = {
+        stubs->exit,         stubs->exit_link,    stubs->call,         stubs->direct_call, stubs->return_miss,
+        stubs->not_found[0], stubs->not_found[1], stubs->not_found[2], stubs->not_found[3],
+    };
     return number < sizeof all / sizeof *all ? all[number] : NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include <xemu/insn.h>
 #include <xemu/interp.h>
+#include <xemu/landing.h>
 
 #include <string.h>
 
@@ -67,7 +68,7 @@ static void add_sites(struct code_buffer *out, const uint8_t *code, const struct
 }
 
 /* With the lock held. */
-static struct jit_block *add(const struct stored_block *stored, uint64_t pc)
+static struct jit_block *add(const struct stored_block *stored, uint64_t pc, unsigned landing)
 {
     struct jit_block *there = cache_find(pc);
     struct arena *arena = there ? NULL : cache_arena_to_fill();
@@ -89,6 +90,7 @@ static struct jit_block *add(const struct stored_block *stored, uint64_t pc)
         .guest_bytes = stored->guest_bytes,
         .read_start = start,
         .read_end = start + stored->read_bytes,
+        .landing = (uint8_t)landing,
     });
     links_of_new(block);
     cache.stats.blocks_loaded++;
@@ -109,10 +111,11 @@ struct jit_block *store_load(struct cpu *cpu)
     atomic_store(&jit->lifting, cpu->pc & ~(uint64_t)(PAGE - 1)); /* before the first byte is read */
     fetch_check(cpu);
     bool good = fits(stored, cpu->pc) && !jit_traps_within(cpu->pc, cpu->pc + stored->guest_bytes);
+    unsigned landing = landing_at(cpu->pc);
     perf_learn(cpu->pc);
     pthread_mutex_lock(&cache.lock);
     if (good && !jit->lift_is_stale)
-        block = add(stored, cpu->pc);
+        block = add(stored, cpu->pc, landing);
     atomic_store_explicit(&jit->lifting, NO_PC, memory_order_relaxed);
     pthread_mutex_unlock(&cache.lock);
     return block;

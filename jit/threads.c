@@ -27,7 +27,8 @@ uint64_t thread_empty_stack(struct jit *jit)
 void thread_forget(struct jit *jit)
 {
     madvise(jit->table, JIT_TABLE_ENTRIES * sizeof *jit->table, MADV_DONTNEED);
-    jit->table[0].pc = NO_PC; /* pc 0 belongs here; no other entry can be asked for it */
+    for (int kind = 0; kind < BRANCH_KINDS; kind++) /* no other entry can be asked for pc 0 */
+        jit->table[jit_table_index(0, (enum branch_kind)kind)].pc = NO_PC;
     jit->cpu->return_sp = thread_empty_stack(jit);
 }
 
@@ -83,9 +84,9 @@ bool thread_safe_point(struct jit *jit)
     return true;
 }
 
-void thread_remember(struct jit *jit, const struct jit_block *block)
+void thread_remember(struct jit *jit, const struct jit_block *block, enum branch_kind kind)
 {
-    struct jit_table_entry *entry = &jit->table[(block->pc >> 2) & (JIT_TABLE_ENTRIES - 1)];
+    struct jit_table_entry *entry = &jit->table[jit_table_index(block->pc, kind)];
     entry->code = cache_executable(block->code);
     __atomic_store_n(&entry->pc, block->pc, __ATOMIC_SEQ_CST);
     if (atomic_load(&block->retired)) /* and the one who did it may not have seen the entry. ORDER retired */

@@ -28,6 +28,7 @@ struct elf_file {
     uint64_t low, high;    /* the span of all segments, whole pages */
     uint64_t align;        /* greatest alignment that a segment asks for, at least a page */
     bool exec_stack;       /* PT_GNU_STACK asks for one */
+    bool guarded;          /* PT_GNU_PROPERTY says that the code may be GUEST_PROT_BTI; false where `interp` is named */
     char interp[PATH_MAX]; /* PT_INTERP, or empty */
     size_t segments;
     struct elf_segment segment[64];
@@ -41,6 +42,10 @@ struct elf_error {
 /* Reads the headers of the open file. Returns 0, or -errno with *error set: -ENOEXEC for what is not a sound
  * ARM64 program. */
 int elf_read(struct elf_file *elf, int fd, struct elf_error *error);
+
+/* Whether the note of `size` bytes at `offset` in the file says that the code is made for guarded pages. False: the note
+ * is damaged. */
+bool elf_property_read(int fd, uint64_t offset, uint64_t size, bool *guarded);
 
 /* Where elf_map() put it. */
 struct elf_place {

@@ -1,6 +1,7 @@
 /* Maps a checked ELF file into the guest's memory. */
 #include "elf.h"
 
+#include <xemu/features.h>
 #include <xemu/guestmem.h>
 
 #include <errno.h>
@@ -46,14 +47,21 @@ static void clear_tail(const struct elf_segment *segment, uint64_t file_end)
         memset((void *)file_end, 0, page_up(file_end) - file_end);
 }
 
+/* As the kernel's arch_elf_adjust_prot(). */
+static int rights(const struct elf_file *elf, const struct elf_segment *segment)
+{
+    bool guarded = elf->guarded && feature_on[FEAT_BTI] && segment->prot & PROT_EXEC;
+    return segment->prot | (guarded ? GUEST_PROT_BTI : 0);
+}
+
 /* `mapped` is the end of the pages of the segments before. */
-static int map_segment(const struct elf_segment *segment, int fd, uint64_t bias, uint64_t mapped)
+static int map_segment(const struct elf_segment *segment, int prot, int fd, uint64_t bias, uint64_t mapped)
 {
     uint64_t start = segment->vaddr + bias, lead = start % PAGE;
     uint64_t file_end = start + segment->filesz, end = page_up(start + segment->memsz);
     uint64_t zeros = segment->filesz ? page_up(file_end) : start - lead;
     if (segment->filesz) {
-        int64_t got = guest_mmap(start - lead, segment->filesz + lead, segment->prot, MAP_PRIVATE | MAP_FIXED,
+        int64_t got = guest_mmap(start - lead, segment->filesz + lead, prot, MAP_PRIVATE | MAP_FIXED,
                                  fd, segment->offset - lead);
         if (got < 0)
             return got;
@@ -64,7 +72,7 @@ static int map_segment(const struct elf_segment *segment, int fd, uint64_t bias,
     if (zeros >= end)
         return 0;
     int64_t got =
-        guest_mmap(zeros, end - zeros, segment->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        guest_mmap(zeros, end - zeros, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     return got < 0 ? got : 0;
 }
 
@@ -88,7 +96,7 @@ int elf_map(const struct elf_file *elf, int fd, uint64_t hint, struct elf_place 
     uint64_t mapped = start;
     for (size_t i = 0; i < elf->segments; i++) {
         const struct elf_segment *segment = &elf->segment[i];
-        int status = map_segment(segment, fd, bias, mapped);
+        int status = map_segment(segment, rights(elf, segment), fd, bias, mapped);
         if (status) {
             guest_munmap(start, length);
             return status;

@@ -172,7 +172,7 @@ static int read_headers(struct elf_file *elf, int fd, Elf *handle, uint64_t file
     int status = check_header(header, error);
     if (status)
         return status;
-    const Elf64_Phdr *ph = elf64_getphdr(handle);
+    const Elf64_Phdr *ph = elf64_getphdr(handle), *property = NULL;
     if (!ph)
         return bad(error, "is truncated: its program headers are missing");
     for (unsigned i = 0; i < header->e_phnum && status == 0; i++) {
@@ -182,11 +182,16 @@ static int read_headers(struct elf_file *elf, int fd, Elf *handle, uint64_t file
             status = read_interp(elf, fd, &ph[i], error);
         else if (ph[i].p_type == PT_GNU_STACK)
             elf->exec_stack = (ph[i].p_flags & PF_X) != 0;
+        else if (ph[i].p_type == PT_GNU_PROPERTY)
+            property = &ph[i];
     }
     if (status)
         return status;
     if (!elf->segments)
         return bad(error, "has nothing to load");
+    /* An interpreter guards the program's pages itself. */
+    if (property && !elf->interp[0] && !elf_property_read(fd, property->p_offset, property->p_filesz, &elf->guarded))
+        return bad(error, "has a damaged note of GNU properties");
     elf->fixed = header->e_type == ET_EXEC;
     elf->entry = header->e_entry;
     find_phdrs(elf, header);

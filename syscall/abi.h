@@ -145,8 +145,8 @@ _Static_assert(sizeof(struct host_semid) == 104, "x86 asm/sembuf.h");
 /* mmap flags that only x86-64 knows and ARM64 ignores: MAP_32BIT, MAP_ABOVE4G. */
 enum { HOST_MAP_ONLY = 0x40 | 0x80 };
 
-/* Protection bits that only ARM64 knows. */
-enum { ARM64_PROT_BTI = 0x10, ARM64_PROT_MTE = 0x20 };
+/* A protection bit that only ARM64 knows; the other one is GUEST_PROT_BTI. */
+enum { ARM64_PROT_MTE = 0x20 };
 
 /* Signals. Numbers, siginfo_t, sigset and stack_t are the same; so are the flags, but ARM64
  * needs no restorer. */

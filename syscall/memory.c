@@ -1,5 +1,6 @@
 /* Memory calls: only the guest's own mappings, never xemu's. */
 #include <xemu/fault.h>
+#include <xemu/features.h>
 #include <xemu/guestmem.h>
 
 #include <errno.h>
@@ -18,10 +19,16 @@ static uint64_t page_up(uint64_t addr) { return (addr + PAGE - 1) & ~(uint64_t)(
 
 /* ---- mapping ---- */
 
+/* PROT_BTI is unknown to a CPU without it. */
+static int guest_rights(void)
+{
+    return PROT_READ | PROT_WRITE | PROT_EXEC | (feature_on[FEAT_BTI] ? GUEST_PROT_BTI : 0);
+}
+
 int64_t sys_mmap(struct cpu *cpu, const uint64_t args[6])
 {
     (void)cpu;
-    int prot = (int)args[2] & (PROT_READ | PROT_WRITE | PROT_EXEC); /* mmap ignores what it doesn't know */
+    int prot = (int)args[2] & guest_rights(); /* mmap ignores what it doesn't know */
     int flags = (int)args[3] & ~HOST_MAP_ONLY;
     if (args[5] & (PAGE - 1))
         return -EINVAL;
@@ -55,11 +62,11 @@ int64_t sys_mprotect(struct cpu *cpu, const uint64_t args[6])
 {
     (void)cpu;
     int prot = (int)args[2], grows = PROT_GROWSDOWN | PROT_GROWSUP;
-    int known = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM | ARM64_PROT_BTI | grows;
+    int known = guest_rights() | PROT_SEM | grows;
     if ((prot & ~known) || (prot & grows) == grows || (prot & PROT_GROWSUP) || (args[0] & (PAGE - 1)))
         return -EINVAL;
     uint64_t start = grown_start(args[0], prot);
-    return guest_mprotect(start, args[1] + (args[0] - start), prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+    return guest_mprotect(start, args[1] + (args[0] - start), prot & guest_rights());
 }
 
 int64_t sys_pkey_mprotect(struct cpu *cpu, const uint64_t args[6])

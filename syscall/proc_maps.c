@@ -51,8 +51,9 @@ static void add_smaps_row(struct text *text, const struct mapping *map, const ch
     char name[32], unit[4] = "";
     uint64_t kb;
     if (!strncmp(row, "VmFlags:", 8)) {
-        text_add(text, "VmFlags:%s%s%s\n", map->perms[0] == 'r' ? " rd" : "",
-                 map->perms[1] == 'w' ? " wr" : "", map->perms[2] == 'x' ? " ex" : "");
+        text_add(text, "VmFlags:%s%s%s%s\n", map->perms[0] == 'r' ? " rd" : "",
+                 map->perms[1] == 'w' ? " wr" : "", map->perms[2] == 'x' ? " ex" : "",
+                 guest_range_guarded(map->start) ? " bt" : "");
         return; /* the others speak of what the host may do */
     }
     if (!strncmp(row, "ProtectionKey:", 14)) /* ARM64 hasn't got them */

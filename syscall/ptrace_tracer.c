@@ -396,6 +396,7 @@ static int64_t registers(const struct tracee *tracee, bool write, uint64_t type,
         return -EFAULT;
     regset_put(type, &cpu, &traced, &set);
     if (store(tracee, tracee->cpu, &cpu, offsetof(struct cpu, stop)) ||
+        store(tracee, tracee->cpu + offsetof(struct cpu, pstate), &cpu.pstate, sizeof cpu.pstate) ||
         store(tracee, tracee->cpu + offsetof(struct cpu, tpidr_el0), &cpu.tpidr_el0, sizeof cpu.tpidr_el0) ||
         store(tracee, tracee->cpu + offsetof(struct cpu, v), cpu.v, sizeof cpu.v) ||
         store_traced(tracee, &traced))

@@ -38,6 +38,14 @@ size_t regset_get(uint64_t type, const struct cpu *cpu, const struct traced *tra
     }
 }
 
+void regset_put_pstate(struct cpu *cpu, uint64_t pstate)
+{
+    uint32_t has = (feature_on[FEAT_BTI] ? PSTATE_BTYPE : 0) | (feature_on[FEAT_DIT] ? PSTATE_DIT : 0) |
+                   (feature_on[FEAT_SSBS] ? PSTATE_SSBS : 0);
+    cpu->nzcv = (uint32_t)pstate & NZCV_MASK;
+    cpu->pstate = (uint32_t)pstate & has;
+}
+
 void regset_put(uint64_t type, struct cpu *cpu, struct traced *traced, const union regset *set)
 {
     switch (type) {
@@ -45,7 +53,7 @@ void regset_put(uint64_t type, struct cpu *cpu, struct traced *traced, const uni
         memcpy(cpu->x, set->general.regs, sizeof set->general.regs);
         cpu->x[31] = set->general.sp;
         cpu->pc = set->general.pc;
-        cpu->nzcv = (uint32_t)set->general.pstate & NZCV_MASK;
+        regset_put_pstate(cpu, (uint32_t)set->general.pstate);
         break;
     case NT_FPREGSET:
         memcpy(cpu->v, set->fp.v, sizeof set->fp.v);

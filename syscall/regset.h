@@ -44,6 +44,9 @@ union regset {
  * in bytes, or 0 if this CPU has no such set. */
 size_t regset_get(uint64_t type, const struct cpu *cpu, const struct traced *traced, union regset *set);
 
+/* Puts what the guest's CPU has of PSTATE into the thread. */
+void regset_put_pstate(struct cpu *cpu, uint64_t pstate);
+
 /* Puts a set into the thread; of those that can't be written nothing. */
 void regset_put(uint64_t type, struct cpu *cpu, struct traced *traced, const union regset *set);
 

@@ -1,6 +1,8 @@
 /* The guest's signal frame, as arch/arm64/kernel/signal.c lays it out, and the way back from it. */
 #include <xemu/fault.h>
+#include <xemu/features.h>
 #include <xemu/fp.h>
+#include <xemu/landing.h>
 #include <xemu/sys.h>
 
 #include <errno.h>
@@ -8,6 +10,7 @@
 #include <string.h>
 
 #include "handlers.h"
+#include "regset.h"
 #include "task.h"
 
 /* Above the frame lies a frame record {fp, lr}, so that unwinders walk from the handler into the interrupted
@@ -79,7 +82,7 @@ static void fill_frame(struct cpu *cpu, struct arm64_rt_sigframe *frame, const s
     memcpy(context->regs, cpu->x, sizeof context->regs);
     context->sp = cpu->x[31];
     context->pc = cpu->pc;
-    context->pstate = cpu->nzcv;
+    context->pstate = cpu->nzcv | cpu->pstate;
 
     uint8_t *next = context->reserved;
     struct arm64_fpsimd *fpsimd = put_ctx(&next, FPSIMD_MAGIC, sizeof *fpsimd);
@@ -118,6 +121,9 @@ bool signal_push_frame(struct cpu *cpu, const struct arm64_sigaction *action, co
     cpu->x[30] = action->flags & KERNEL_SA_RESTORER ? action->restorer : guest_image.sigreturn;
     cpu->x[31] = frame_at;
     cpu->pc = action->handler;
+    cpu->pstate &= ~(uint32_t)PSTATE_BTYPE;
+    if (feature_on[FEAT_BTI]) /* the kernel sees to it that a handler is entered as a function is */
+        landing_begin(cpu, BRANCH_CALL);
     cpu->excl_addr = EXCL_NONE; /* an exception return clears the monitor */
 
     task->sigmask = (task->suspended ? task->suspend_mask : task->sigmask) | action->mask;
@@ -159,7 +165,7 @@ static void restore(struct cpu *cpu, const struct arm64_ucontext *uc, const stru
     memcpy(cpu->x, context->regs, sizeof context->regs);
     cpu->x[31] = context->sp;
     cpu->pc = context->pc;
-    cpu->nzcv = (uint32_t)context->pstate & NZCV_MASK;
+    regset_put_pstate(cpu, (uint32_t)context->pstate);
     memcpy(cpu->v, fpsimd->v, sizeof fpsimd->v);
     fp_set_fpcr(cpu, fpsimd->fpcr);
     fp_set_fpsr(cpu, fpsimd->fpsr);

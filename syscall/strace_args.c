@@ -1,5 +1,6 @@
 /* --strace: how each letter of syscalls.def shows its argument. */
 #include <xemu/fault.h>
+#include <xemu/guestmem.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,7 @@ static const struct name at_names[] = {
     NAME(AT_EMPTY_PATH),
 };
 static const struct name prot_names[] = {
-    NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), {ARM64_PROT_BTI, "PROT_BTI"}, {ARM64_PROT_MTE, "PROT_MTE"},
+    NAME(PROT_READ), NAME(PROT_WRITE), NAME(PROT_EXEC), {GUEST_PROT_BTI, "PROT_BTI"}, {ARM64_PROT_MTE, "PROT_MTE"},
 };
 static const struct name map_names[] = {
     NAME(MAP_SHARED), NAME(MAP_PRIVATE), NAME(MAP_FIXED), NAME(MAP_ANONYMOUS), NAME(MAP_GROWSDOWN),

@@ -23,7 +23,12 @@ union vec {
 enum { NZCV_N = 1u << 31, NZCV_Z = 1u << 30, NZCV_C = 1u << 29, NZCV_V = 1u << 28, NZCV_MASK = 0xfu << 28 };
 
 /* Bits of struct cpu's pstate. */
-enum { PSTATE_SSBS = 1u << 12, PSTATE_DIT = 1u << 24 };
+enum {
+    PSTATE_BTYPE_SHIFT = 10,
+    PSTATE_BTYPE = 3u << PSTATE_BTYPE_SHIFT,
+    PSTATE_SSBS = 1u << 12,
+    PSTATE_DIT = 1u << 24,
+};
 
 /* FPSR bits (Arm ARM C5.2.10). */
 enum {
@@ -126,7 +131,7 @@ struct cpu {
     struct interp *interp; /* owned by frontend-arm64/interp.c */
     struct jit *jit;       /* owned by jit/ */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
-    uint32_t pstate;       /* DIT and SSBS at their places in PSTATE */
+    uint32_t pstate;       /* DIT, SSBS and BTYPE at their places in PSTATE; see landing.h */
     uint64_t return_sp;    /* stack of return points: compiled code's stack pointer, while it doesn't run */
     uint64_t host_sp;      /* the C stack's, while compiled code runs */
     uint64_t call_return;  /* where a C function returns to in compiled code */

@@ -14,6 +14,7 @@ enum exit_reason {
     EXIT_SIGNAL,    /* cpu->stop was set: a signal or another request is pending; cpu->pc is the next instruction */
     EXIT_MEMORY_COPY, /* Memory Copy and Memory Set exception (FEAT_MOPS): cpu->pc of the instruction */
     EXIT_CODE,      /* the guest changed code (IC IVAU): cpu->pc is the next instruction */
+    EXIT_BRANCH_TARGET, /* Branch Target exception (FEAT_BTI): PSTATE.BTYPE says how control came to cpu->pc */
 };
 
 /* Runs guest code on the calling thread until something needs the run loop. The whole guest state is in *cpu

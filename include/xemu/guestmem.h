@@ -11,6 +11,10 @@
 /* The end of the guest's address space (exclusive): the host's 47-bit user space. */
 #define GUEST_END 0x7ffffffff000ull
 
+/* A right of the guest's beside PROT_READ, PROT_WRITE and PROT_EXEC: its PROT_BTI. Who branches indirectly into such a
+ * page has to land on an instruction made for that (FEAT_BTI). */
+enum { GUEST_PROT_BTI = 0x10 };
+
 /* mmap(2) for the guest: host flag values; length and MAP_FIXED semantics of the kernel. Returns the address
  * or -errno. A fixed mapping over xemu's own memory gives -ENOMEM (-EEXIST with MAP_FIXED_NOREPLACE).
  * Invalidates decoded code in the range. */
@@ -48,8 +52,11 @@ bool guest_range_next(uint64_t *start, uint64_t *end);
 bool guest_range_executable(uint64_t start, uint64_t end);
 void guest_range_set_executable(uint64_t start, uint64_t end);
 
-/* The guest's rights at an address, PROT_; none where nothing is mapped. */
+/* The guest's rights at an address, PROT_ and GUEST_PROT_BTI; none where nothing is mapped. */
 int guest_range_prot(uint64_t addr);
+
+/* Whether code at the address is guarded by GUEST_PROT_BTI. Costs nothing while there never was such a page. */
+bool guest_range_guarded(uint64_t addr);
 
 /* Which file, and where in it, the guest's code at an address comes from. */
 struct code_place {

@@ -44,7 +44,14 @@ enum put_when {
     PUT_IF_NOT_TAKEN = 2, /* on the other side; or on both */
 };
 
-enum branch_kind { BRANCH_PLAIN, BRANCH_CALL, BRANCH_RETURN };
+/* The value is PSTATE.BTYPE behind an indirect branch. */
+enum branch_kind {
+    BRANCH_RETURN = 0,
+    BRANCH_PLAIN = 1,
+    BRANCH_CALL = 2,
+    BRANCH_GUARDED = 3, /* the same as BRANCH_PLAIN where the branch isn't in a guarded page */
+    BRANCH_KINDS
+};
 
 enum ir_flags {
     IR_PURE = 1,    /* may be folded, merged, moved and dropped */

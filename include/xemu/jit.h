@@ -138,7 +138,7 @@ struct code_buffer {
     const uint8_t *direct_call;  /* makes the system call at cpu->pc; comes back only where the block may go on */
     const uint8_t *return_miss;  /* looks up the block at RAX */
     const uint8_t *return_empty; /* the last return point of an empty stack */
-    const uint8_t *not_found;    /* leaves to make the block at RAX */
+    const uint8_t *not_found[BRANCH_KINDS]; /* leaves to make the block at RAX, where a branch of that kind leads */
 };
 
 /* What compiled code gives back: with a link, cpu->pc is the link's target and is still to be set. */
@@ -187,8 +187,14 @@ static inline bool jit_makes_flags(enum ir_op op)
            op == IR_fcmp;
 }
 
-/* Entries of cpu->jit_table, a power of two of them: the block at pc is in entry (pc >> 2) & (entries - 1). */
-enum { JIT_TABLE_ENTRIES = 1 << 14 };
+/* Entries of cpu->jit_table, a power of two of them. A block has one for each kind of branch that came to it, and none
+ * for a kind that must not (landing.h): so that which entry has an address tells the kind. */
+enum { JIT_TABLE_ENTRIES = 1 << 14, JIT_TABLE_KIND = JIT_TABLE_ENTRIES / BRANCH_KINDS };
+static inline unsigned jit_table_index(uint64_t pc, enum branch_kind kind)
+{
+    return ((unsigned)(pc >> 2) + kind * JIT_TABLE_KIND) & (JIT_TABLE_ENTRIES - 1);
+}
+
 struct jit_table_entry {
     uint64_t pc;
     const void *code; /* in the execute view */

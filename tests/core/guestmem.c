@@ -174,3 +174,25 @@ Test(guestmem, the_break_stops_at_other_mappings)
     cr_assert_not(guest_range_contains(at + PAGE, at + PAGE + 1));
     cr_assert_eq(guest_brk(at), at + PAGE, "not below the start");
 }
+
+Test(guestmem, pages_are_guarded_one_by_one)
+{
+    enum { RX = PROT_READ | PROT_EXEC, GUARDED = RX | GUEST_PROT_BTI };
+    uint64_t base = (uint64_t)guest_mmap(0, 8 * PAGE, RX, ANON, -1, 0);
+    cr_assert_not(guest_range_guarded(base));
+    cr_assert_eq(guest_mprotect(base + PAGE, 2 * PAGE, GUARDED), 0);
+    for (int page = 0; page < 4; page++)
+        cr_expect_eq(guest_range_guarded(base + page * PAGE + 8), page == 1 || page == 2);
+    uint64_t before = code_generation; /* what was decoded there is stale */
+    cr_assert_eq(guest_mprotect(base + PAGE, PAGE, RX), 0);
+    cr_expect_neq(code_generation, before);
+    cr_expect_not(guest_range_guarded(base + PAGE));
+    before = code_generation;
+    cr_assert_eq(guest_mprotect(base + PAGE, PAGE, RX), 0);
+    cr_expect_eq(code_generation, before);
+    uint64_t moved = (uint64_t)guest_mremap(base + 2 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, base + 6 * PAGE);
+    cr_expect(guest_range_guarded(moved));
+    uint64_t mapped = (uint64_t)guest_mmap(0, PAGE, GUARDED, ANON, -1, 0);
+    cr_expect(guest_range_guarded(mapped));
+    cr_expect_not(guest_range_guarded(mapped + PAGE));
+}

@@ -13,6 +13,8 @@ static pthread_barrier_t barrier;
 
 static __attribute__((noipa)) int leaf_that_reads(volatile int *at) { return *at; }
 
+static int (*volatile call_by_pointer)(volatile int *) = leaf_that_reads;
+
 static __attribute__((noipa)) int caller_of_leaf(volatile int *at)
 {
     int value = leaf_that_reads(at);
@@ -81,6 +83,10 @@ int main(int argc, char **argv)
         asm volatile(".inst 0xd9200400"); /* STG [x0], #0 */
     if (!strcmp(how, "lse"))
         asm volatile(".inst 0xf8200001"); /* LDADD x0, x1, [x0] */
+    if (!strcmp(how, "guarded")) {
+        mprotect((void *)((unsigned long)leaf_that_reads & -4096ul), 4096, PROT_READ | PROT_EXEC | 0x10 /* PROT_BTI */);
+        call_by_pointer(&in_the_core);
+    }
     if (!strcmp(how, "jump"))
         ((void (*)(void))0x1234560)();
     if (!strcmp(how, "abort"))

@@ -15,6 +15,7 @@ struct sample {
     Elf64_Ehdr header;
     Elf64_Phdr ph[PHDRS];
     char interp[16];
+    _Alignas(8) uint32_t note[64];
 };
 
 static struct sample sound(void)
@@ -231,4 +232,78 @@ Test(elf, interpreter_name_is_checked)
     s.ph[3] = s.ph[2];
     s.header.e_phnum = 4;
     expect_refused(&s, "two ELF interpreters");
+}
+
+/* A note of GNU properties, with `words` words of them behind its name. */
+static struct sample with_note(const uint32_t *properties, uint32_t words)
+{
+    struct sample s = sound();
+    s.header.e_phnum = 3;
+    s.ph[2] = (Elf64_Phdr){.p_type = PT_GNU_PROPERTY, .p_offset = offsetof(struct sample, note), .p_filesz = 16 + 4 * words};
+    memcpy(s.note, (uint32_t[]){4, 4 * words, NT_GNU_PROPERTY_TYPE_0, 0x00554e47 /* "GNU" */}, 16);
+    memcpy(s.note + 4, properties, 4 * words);
+    return s;
+}
+
+enum { AND = (int)GNU_PROPERTY_AARCH64_FEATURE_1_AND, BTI = 1, PAC = 2 };
+
+Test(elf, marks_for_guarded_pages_are_read)
+{
+    static const struct {
+        uint32_t properties[12], words;
+        bool guarded;
+    } cases[] = {
+        {{0}, 0, false},
+        {{AND, 4, BTI, 0}, 4, true},
+        {{AND, 4, BTI | PAC, 0}, 4, true},
+        {{AND, 4, PAC, 0}, 4, false},
+        {{1, 8, BTI, 0, AND, 4, BTI, 0}, 8, true},
+        {{1, 3, BTI, 0, 2, 0}, 6, false},
+        {{AND, 4, BTI, 0, AND + 1, 5, 0, 0}, 8, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static struct elf_file elf;
+        struct sample s = with_note(cases[i].properties, cases[i].words);
+        cr_assert_eq(read_sample(&elf, &s), 0, "%zu: %s", i, error.text);
+        cr_expect_eq(elf.guarded, cases[i].guarded, "%zu", i);
+    }
+}
+
+/* What the kernel refuses (fs/binfmt_elf.c). */
+Test(elf, notes_of_gnu_properties_are_checked)
+{
+    static const struct {
+        uint32_t properties[12], words;
+    } bad[] = {
+        {{AND, 4, BTI}, 3},                         /* not a whole number of eight bytes */
+        {{AND, 8, BTI, 0}, 4},                      /* of a wrong size */
+        {{AND, 400, BTI, 0}, 4},                    /* longer than the note */
+        {{AND, 4, BTI, 0, AND, 4, BTI, 0}, 8},      /* twice */
+        {{AND + 1, 4, BTI, 0, AND, 4, BTI, 0}, 8},  /* not in order */
+        {{AND, 4, BTI, 0, 1}, 5},
+    };
+    static struct elf_file elf;
+    struct sample s;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        s = with_note(bad[i].properties, bad[i].words);
+        expect_refused(&s, "note of GNU properties");
+    }
+    for (int word = 0; word < 4; word++) { /* lengths, type and name */
+        s = with_note(bad[0].properties, 4);
+        s.note[word] ^= 0x40;
+        expect_refused(&s, "note of GNU properties");
+    }
+    for (int i = 0; i < 4; i++) {
+        s = with_note(bad[0].properties, 4);
+        s.ph[2].p_filesz = (const uint64_t[]){12, 24, 1025, ~0ull}[i];
+        expect_refused(&s, "note of GNU properties");
+    }
+    s.ph[2].p_filesz = 32;
+    s.ph[2].p_offset = ~0ull;
+    expect_refused(&s, "note of GNU properties");
+    /* A dynamic program's own note is its interpreter's business. */
+    s.header.e_phnum = 4;
+    s.ph[3] = (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = offsetof(struct sample, interp), .p_filesz = 11};
+    cr_expect_eq(read_sample(&elf, &s), 0, "%s", error.text);
+    cr_expect_not(elf.guarded);
 }
