@@ -71,6 +71,15 @@ void host_init(enum host_level limit)
 
 #define EACH_Q(x) {.d = {x, x}}
 #define NO 0x80 /* PSHUFB: zero */
+#define EACH_BYTE(f, ...)                                                                               \
+    {.b = {f(0, __VA_ARGS__), f(1, __VA_ARGS__), f(2, __VA_ARGS__), f(3, __VA_ARGS__), f(4, __VA_ARGS__),  \
+           f(5, __VA_ARGS__), f(6, __VA_ARGS__), f(7, __VA_ARGS__), f(8, __VA_ARGS__), f(9, __VA_ARGS__),  \
+           f(10, __VA_ARGS__), f(11, __VA_ARGS__), f(12, __VA_ARGS__), f(13, __VA_ARGS__),                 \
+           f(14, __VA_ARGS__), f(15, __VA_ARGS__)}}
+#define NOT_THIRD(i, esz, part) ((i >> esz) % 3 == part ? 0 : 0xff)
+#define TWO_THIRDS(esz) EACH_BYTE(NOT_THIRD, esz, 0), EACH_BYTE(NOT_THIRD, esz, 1), EACH_BYTE(NOT_THIRD, esz, 2)
+#define STRIDE_BYTE(i, step, lanes) (step * i % lanes)
+#define STRIDE_HALF(i, step, lanes) (step * (i / 2) % lanes * 2 + i % 2)
 #define HALF_ZERO NO, NO, NO, NO, NO, NO, NO, NO
 
 static const union vec host_constants[JIT_CONSTANTS] = {
@@ -97,6 +106,14 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_REV64] = {.b = {7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8}},
     [JIT_REV32_H] = {.b = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13}},
     [JIT_REV64_H] = {.b = {6, 7, 4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11, 8, 9}},
+    [JIT_STRIDE_B] = EACH_BYTE(STRIDE_BYTE, 3, 16),
+    [JIT_STRIDE_B8] = EACH_BYTE(STRIDE_BYTE, 3, 8),
+    [JIT_STRIDE_H] = EACH_BYTE(STRIDE_HALF, 3, 8),
+    [JIT_STRIDE_BACK_B] = EACH_BYTE(STRIDE_BYTE, 11, 16),
+    [JIT_TWO_THIRDS_B] = TWO_THIRDS(0),
+    [JIT_TWO_THIRDS_H] = TWO_THIRDS(1),
+    [JIT_TWO_THIRDS_S] = TWO_THIRDS(2),
+    [JIT_TWO_THIRDS_D] = TWO_THIRDS(3),
 };
 
 unsigned backend_best_level(void) { return best_level(); }

@@ -258,6 +258,8 @@ bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.
 bool lower_crc32(struct lower *l, const struct ir_insn *insn);       /* vector_crypto.c, a part of lower_integer() */
 bool lower_saturating(struct lower *l, const struct ir_insn *insn);  /* vector_saturate.c, another */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
+bool lower_sha512(struct lower *l, const struct ir_insn *insn);      /* vector_sha512.c, a part of lower_crypto() */
+bool lower_structure(struct lower *l, const struct ir_insn *insn);   /* structure.c, a part of lower_permutation() */
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 /* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);
@@ -275,8 +277,10 @@ void emit_v_mem(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, stru
 void move_xmm(struct lower *l, unsigned to, unsigned from);
 void clear_xmm(struct lower *l, unsigned reg);
 /* Lanes by an immediate, or (esz 3) the whole register by bytes; the values are emit_v_shift()'s digits. */
-enum { RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6, BYTES_LEFT = 7 };
+enum { ROTATE_RIGHT, RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6, BYTES_LEFT = 7 };
 void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, unsigned a, unsigned count);
+/* reg = each lane of a (4 or 8 bytes; reg may be a) rotated left. */
+void rotate_lanes(struct lower *l, unsigned esz, unsigned reg, unsigned a, unsigned count);
 void zero_above(struct lower *l, unsigned reg, unsigned bytes);
 void finish_vector(struct lower *l, unsigned reg, unsigned bytes);
 

@@ -174,6 +174,6 @@ bool lower_permutation(struct lower *l, const struct ir_insn *insn)
     case IR_vtable:
         return lower_table(l, insn);
     default:
-        return false;
+        return lower_structure(l, insn);
     }
 }

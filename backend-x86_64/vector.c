@@ -70,6 +70,20 @@ void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, un
     emit_v_shift(&l->e, esz, digit, reg, a, count);
 }
 
+void rotate_lanes(struct lower *l, unsigned esz, unsigned reg, unsigned a, unsigned count)
+{
+    unsigned bits = 8u << esz;
+    if (host.level >= HOST_V4) {
+        shift_lanes(l, esz, ROTATE_RIGHT, reg, a, bits - count);
+        return;
+    }
+    unsigned t = take_xmm(l);
+    shift_lanes(l, esz, RIGHT, t, a, bits - count);
+    shift_lanes(l, esz, LEFT, reg, a, count);
+    emit_v(l, V_POR, reg, reg, t);
+    leave_xmm(l, t);
+}
+
 void zero_above(struct lower *l, unsigned reg, unsigned bytes)
 {
     if (bytes == 8)
@@ -412,6 +426,41 @@ static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
+static bool lower_rotation(struct lower *l, const struct ir_insn *insn)
+{
+    if (insn->esz < 2)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    rotate_lanes(l, insn->esz, t, a, (unsigned)insn->imm);
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
+/* Where a has been shifted the other way as far as b will be, nothing of it has to be masked; both of the same value are
+ * its rotation. */
+static bool lower_shift_joined(struct lower *l, const struct ir_insn *insn, bool left)
+{
+    const struct ir_insn *other = insn_at(l, insn->arg[0]);
+    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
+    if (other->op != (left ? IR_vushri : IR_vshli) || other->esz != esz || other->lanes != insn->lanes ||
+        (unsigned)other->imm != bits - count || !count || count == bits)
+        return false;
+    unsigned b = use_xmm(l, insn->arg[1]), reg;
+    if (other->arg[0] == insn->arg[1] && esz >= 2 && host.level >= HOST_V4) {
+        reg = result_xmm(l);
+        rotate_lanes(l, esz, reg, b, left ? count : bits - count);
+    } else {
+        unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+        shift_lanes(l, esz, left ? LEFT : RIGHT, t, b, count);
+        reg = result_xmm(l);
+        emit_v(l, V_POR, reg, a, t);
+    }
+    finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
 /* b shifted into a. */
 static bool lower_shift_insert(struct lower *l, const struct ir_insn *insn)
 {
@@ -419,6 +468,8 @@ static bool lower_shift_insert(struct lower *l, const struct ir_insn *insn)
     bool left = insn->op == IR_vsli;
     if (esz == 0)
         return false;
+    if (lower_shift_joined(l, insn, left))
+        return true;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);
     if (!left && count == bits) {
         move_xmm(l, reg, a);
@@ -713,6 +764,8 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
     case IR_vsshl:
     case IR_vushl:
         return lower_shift_by(l, insn);
+    case IR_vroli:
+        return lower_rotation(l, insn);
     case IR_vsli:
     case IR_vsri:
         return lower_shift_insert(l, insn);

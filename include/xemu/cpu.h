@@ -98,6 +98,15 @@ enum jit_constant {
     JIT_REV64,
     JIT_REV32_H,
     JIT_REV64_H,
+    JIT_STRIDE_B,     /* bytes, bytes of the low half and halfwords whose number is a multiple of 3, modulo their count */
+    JIT_STRIDE_B8,
+    JIT_STRIDE_H,
+    JIT_STRIDE_BACK_B, /* bytes, multiples of 11 */
+    JIT_TWO_THIRDS_B, /* lanes of 1, 2, 4, 8 bytes (three each) whose number isn't 0, 1, 2 modulo 3 */
+    JIT_TWO_THIRDS_H = JIT_TWO_THIRDS_B + 3,
+    JIT_TWO_THIRDS_S = JIT_TWO_THIRDS_H + 3,
+    JIT_TWO_THIRDS_D = JIT_TWO_THIRDS_S + 3,
+    JIT_TWO_THIRDS_LAST = JIT_TWO_THIRDS_D + 2,
     JIT_CONSTANTS
 };
 

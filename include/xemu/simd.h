@@ -97,30 +97,21 @@ static inline union vec simd_uzp(union vec a, union vec b, unsigned esz, unsigne
     return r;
 }
 
-/* The element at position i of the concatenation of a, b and c. */
-static inline uint64_t simd_of3(const union vec v[3], unsigned esz, unsigned lanes, unsigned i)
-{
-    return eval_lane(v[i / lanes], esz, i % lanes);
-}
-
-static inline union vec simd_gather3(union vec a, union vec b, union vec c, unsigned esz, unsigned lanes, unsigned reg)
+static inline union vec simd_thirds(union vec a, union vec b, union vec c, unsigned esz, unsigned lanes, unsigned first,
+                                    unsigned step)
 {
     const union vec v[3] = {a, b, c};
     union vec r = {0};
     for (unsigned i = 0; i < lanes; i++)
-        r = eval_lane_set(r, esz, i, simd_of3(v, esz, lanes, 3 * i + reg));
+        r = eval_lane_set(r, esz, i, eval_lane(v[(first + step * i) % 3], esz, i));
     return r;
 }
 
-static inline union vec simd_scatter3(union vec a, union vec b, union vec c, unsigned esz, unsigned lanes,
-                                      unsigned part)
+static inline union vec simd_stride(union vec a, unsigned esz, unsigned lanes, unsigned first, unsigned step)
 {
-    const union vec v[3] = {a, b, c};
     union vec r = {0};
-    for (unsigned i = 0; i < lanes; i++) {
-        unsigned position = part * lanes + i;
-        r = eval_lane_set(r, esz, i, eval_lane(v[position % 3], esz, position / 3));
-    }
+    for (unsigned i = 0; i < lanes; i++)
+        r = eval_lane_set(r, esz, i, eval_lane(a, esz, (first + step * i) % lanes));
     return r;
 }
 

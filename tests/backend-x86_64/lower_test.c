@@ -158,3 +158,32 @@ Test(lower, vectors_in_memory_leave_registers_enough)
             cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
         }
 }
+
+/* With operands and results that are in memory where there are 16 vector registers, and some where there are 32. */
+Test(lower, frequent_instructions_need_no_function)
+{
+    static const struct {
+        unsigned least; /* level of the host */
+        uint32_t word;
+    } instructions[] = {
+        {2, 0xce6e835c}, /* SHA512H Q28, Q26, V14.2D */
+        {2, 0xce6e875c}, /* SHA512H2 Q28, Q26, V14.2D */
+        {2, 0xcec0835c}, /* SHA512SU0 V28.2D, V26.2D */
+        {2, 0xce6e8b5c}, /* SHA512SU1 V28.2D, V26.2D, V14.2D */
+        {2, 0xce8eff5c}, /* XAR V28.2D, V26.2D, V14.2D, #63 */
+        {2, 0x4cdf428d}, /* LD3 {V13.16B, V14.16B, V15.16B}, [X20], #48 */
+        {2, 0x0c40469a}, /* LD3 {V26.4H, V27.4H, V28.4H}, [X20] */
+        {2, 0x4c9f468d}, /* ST3 {V13.8H, V14.8H, V15.8H}, [X20], #48 */
+        {2, 0x0c854a9c}, /* ST3 {V28.2S, V29.2S, V30.2S}, [X20], X5 */
+    };
+    uint32_t *words = map_page();
+    for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
+        for (unsigned level = instructions[i].least; level <= backend_best_level(); level++) {
+            struct code_buffer buffer = begin(level);
+            words[0] = instructions[i].word;
+            lift(words, 1);
+            const uint8_t *start = backend_compile(&buffer, &block);
+            cr_assert_not_null(start);
+            cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
+        }
+}
