@@ -67,6 +67,13 @@ static bool lower_transpose(struct lower *l, const struct ir_insn *insn)
         emit_v(l, second ? V_PUNPCKHQDQ : V_PUNPCKLQDQ, result_xmm(l), a, b);
         return true;
     }
+    if (esz == 2 && a == b) {
+        unsigned reg = result_xmm(l);
+        emit_v_unary(l, V_PSHUFD, reg, a);
+        emit_bytes(&l->e, 1, second ? 0xf5 : 0xa0);
+        finish_vector(l, reg, bytes_of(insn));
+        return true;
+    }
     unsigned t = take_xmm(l), reg = result_xmm_apart(l);
     if (second) {
         shift_lanes(l, esz + 1, RIGHT, t, b, bits);

@@ -103,7 +103,7 @@ void finish_vector(struct lower *l, unsigned reg, unsigned bytes)
 }
 
 void clear_xmm(struct lower *l, unsigned reg) { emit_v(l, V_PXOR, reg, reg, reg); }
-static void all_ones(struct lower *l, unsigned reg)
+void all_ones(struct lower *l, unsigned reg)
 {
     if (reg < 16)
         emit_v(l, V_PCMPEQD, reg, reg, reg);
@@ -614,71 +614,6 @@ static bool lower_halving(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* Bits of each byte: by halves through a table. */
-static bool lower_count(struct lower *l, const struct ir_insn *insn)
-{
-    if (insn->esz != 0)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg;
-    if (host.bitalg) {
-        reg = result_xmm(l);
-        emit_v_unary(l, V_POPCNTB, reg, a);
-    } else {
-        unsigned high = take_xmm(l), low = take_xmm(l), table = take_xmm(l);
-        emit_v_mem(l, V_PAND, low, a, constant_mem(JIT_NIBBLES));
-        shift_lanes(l, 1, RIGHT, high, a, 4);
-        emit_v_mem(l, V_PAND, high, high, constant_mem(JIT_NIBBLES));
-        emit_v_rm(&l->e, V_MOVUPS, table, VEX_NONE, constant_mem(JIT_NIBBLE_BITS));
-        emit_v(l, V_PSHUFB, low, table, low);
-        emit_v(l, V_PSHUFB, table, table, high);
-        reg = result_xmm(l);
-        emit_v(l, V_PADDB, reg, low, table);
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* Halfwords: each alone at the top of a word, above ones, so that 16 is the most. */
-static void leading_zeros_of_halves(struct lower *l, unsigned reg, unsigned a)
-{
-    unsigned low = take_xmm(l), mask = take_xmm(l);
-    all_ones(l, mask);
-    shift_lanes(l, 2, RIGHT, mask, mask, 16);
-    shift_lanes(l, 2, LEFT, low, a, 16);
-    emit_v(l, V_POR, low, low, mask);
-    emit_v(l, V_POR, mask, mask, a);
-    emit_v_unary(l, V_PLZCNTD, low, low);
-    emit_v_unary(l, V_PLZCNTD, mask, mask);
-    shift_lanes(l, 2, LEFT, mask, mask, 16);
-    emit_v(l, V_POR, reg, low, mask);
-}
-
-static bool lower_leading_zeros(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t ops[4] = {0, V_PLZCNTD, V_PLZCNTD, V_PLZCNTQ};
-    unsigned esz = insn->esz;
-    if (!emit_v_has((enum x86_vop)ops[esz], host.level, 0))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm(l);
-    if (esz == 1)
-        leading_zeros_of_halves(l, reg, a);
-    else
-        emit_v_unary(l, (enum x86_vop)ops[esz], reg, a);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-static bool lower_mirror(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.gfni || insn->esz != 0)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm(l);
-    emit_v_rm(&l->e, V_GF2P8AFFINE, reg, a, constant_mem(JIT_MIRROR_BITS));
-    emit_bytes(&l->e, 1, 0);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
 /* --- widths ------------------------------------------------------------------------------------------- */
 
 static bool lower_widen(struct lower *l, const struct ir_insn *insn)
@@ -788,12 +723,6 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
     case IR_vshadd:
     case IR_vuhadd:
         return lower_halving(l, insn) || lower_saturating(l, insn);
-    case IR_vcnt:
-        return lower_count(l, insn);
-    case IR_vclz:
-        return lower_leading_zeros(l, insn);
-    case IR_vrbit:
-        return lower_mirror(l, insn);
     case IR_vsxtl:
     case IR_vuxtl:
         return lower_widen(l, insn);
@@ -805,7 +734,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     }
     default:
-        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
+        return lower_binary_row(l, insn) || lower_bits(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
                lower_crypto(l, insn);
     }
 }

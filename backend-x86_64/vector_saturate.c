@@ -1,10 +1,10 @@
-/* Vectors of integers that saturate: the host's saturating operations, with FPSR.QC; dot products; halving. */
+/* Vectors of integers that saturate: the host's saturating operations, with FPSR.QC; halving. */
 #include "lower.h"
 
 /* --- what they share ---------------------------------------------------------------------------------- */
 
 /* FPSR.QC, unless the register is zero within `bytes`. Both ways are fast: pixels and samples are often clipped. */
-static void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
+void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
 {
     if (bytes < 16)
         zero_above(l, reg, bytes);
@@ -91,7 +91,7 @@ static bool lower_long_sum(struct lower *l, const struct ir_insn *insn)
     if (!is_signed && !emit_v_has((enum x86_vop)max[longer], host.level, 0))
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
-    if (is_signed && !xmm_is_left(l))
+    if (is_signed && !free_xmms(l))
         return false;
     emit_v(l, (enum x86_vop)(adds ? add : sub)[longer], t, a, b);
     if (is_signed) {
@@ -119,6 +119,40 @@ static void top_bits_of(struct lower *l, unsigned esz, unsigned reg)
     esz ? top_bits(l, esz, reg) : top_bits_of_bytes(l, reg);
 }
 
+/* Words and double words, in the same way: the sum of unsigned numbers is below a summand, or that of signed ones has
+ * another sign than both. */
+static bool lower_mixed_long_sum(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, max[2] = {V_PMAXUD, V_PMAXUQ};
+    unsigned esz = insn->esz, longer = esz - 2;
+    if (!emit_v_has((enum x86_vop)max[longer], host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    top_bits(l, esz, u);
+    emit_v(l, V_PXOR, u, u, a);
+    emit_v(l, (enum x86_vop)add[longer], t, u, b);
+    if (insn->op == IR_vsuqadd) {
+        emit_v(l, (enum x86_vop)max[longer], u, u, t);
+        emit_v(l, V_PXOR, u, u, t);
+    } else {
+        emit_v(l, V_PXOR, u, u, t);
+        emit_v(l, V_PXOR, t, t, b);
+        emit_v(l, V_PAND, u, u, t);
+        shift_lanes(l, esz, RIGHT, u, u, (8u << esz) - 1);
+        emit_v(l, V_PXOR, t, t, b);
+    }
+    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
+    cold->args[0] = (int16_t)(XMM + a);
+    cold->args[1] = (int16_t)(XMM + b);
+    cold->result = (int16_t)(XMM + t);
+    top_bits(l, esz, u);
+    emit_v(l, V_PXOR, t, t, u);
+    cold->back = l->e.at;
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
 /* Bytes and halfwords, one operand signed, the other not: with its top bits turned over, the first is a number of the
  * other's kind. */
 static bool lower_mixed_sum(struct lower *l, const struct ir_insn *insn)
@@ -127,7 +161,7 @@ static bool lower_mixed_sum(struct lower *l, const struct ir_insn *insn)
     static const uint8_t modular[2] = {V_PADDB, V_PADDW};
     unsigned esz = insn->esz;
     if (esz > 1)
-        return false;
+        return lower_mixed_long_sum(l, insn);
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
     top_bits_of(l, esz, t);
     emit_v(l, V_PXOR, t, t, a);
@@ -305,38 +339,23 @@ static bool lower_doubled(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* --- dot products, halving -------------------------------------------------------------------------------- */
+/* --- halving -------------------------------------------------------------------------------- */
 
-/* t = the even or odd bytes of each halfword of a, as numbers. */
-static void bytes_of_halves(struct lower *l, unsigned t, unsigned a, bool odd, bool is_signed)
+/* a | b is (a + b + 1) / 2 plus half of what differs, a ^ b; what differs less twice ~a & b is a - b. */
+static bool lower_average_of_words(struct lower *l, const struct ir_insn *insn)
 {
-    if (!odd)
-        shift_lanes(l, 1, LEFT, t, a, 8);
-    shift_lanes(l, 1, is_signed ? ARITHMETIC : RIGHT, t, odd ? a : t, 8);
-}
-
-/* PMADDWD adds the products of two neighbours: of the even bytes, then of the odd ones. */
-static bool lower_dot(struct lower *l, const struct ir_insn *insn)
-{
-    bool a_signed = insn->op == IR_vsdot, b_signed = insn->op != IR_vudot;
-    unsigned a = use_xmm(l, insn->arg[1]), b = use_xmm(l, insn->arg[2]), t = take_xmm(l), u = take_xmm(l);
-    bytes_of_halves(l, t, a, false, a_signed);
-    bytes_of_halves(l, u, b, false, b_signed);
-    emit_v(l, V_PMADDWD, t, t, u);
-    bytes_of_halves(l, u, a, true, a_signed);
-    if (a != b)
-        leave_xmm(l, a);
-    unsigned v = take_xmm(l);
-    bytes_of_halves(l, v, b, true, b_signed);
-    leave_xmm(l, b);
-    emit_v(l, V_PMADDWD, u, u, v);
-    leave_xmm(l, v);
-    emit_v(l, V_PADDD, t, t, u);
-    leave_xmm(l, u);
-    unsigned sum = use_xmm(l, insn->arg[0]);
-    emit_v(l, V_PADDD, t, t, sum);
-    leave_xmm(l, sum);
-    finish_from(l, insn, t);
+    bool subtracts = insn->op == IR_vshsub || insn->op == IR_vuhsub;
+    bool is_signed = insn->op == IR_vsrhadd || insn->op == IR_vshsub;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    if (insn->esz == 3)
+        return false;
+    emit_v(l, V_PXOR, t, a, b);
+    shift_lanes(l, insn->esz, is_signed ? ARITHMETIC : RIGHT, t, t, 1);
+    emit_v(l, subtracts ? V_PANDN : V_POR, u, a, b);
+    unsigned from = subtracts ? t : u, less = subtracts ? u : t;
+    emit_v(l, insn->esz == 1 ? V_PSUBW : V_PSUBD, from, from, less);
+    leave_xmm(l, less);
+    finish_from(l, insn, from);
     return true;
 }
 
@@ -348,7 +367,7 @@ static bool lower_average(struct lower *l, const struct ir_insn *insn)
     bool is_signed = insn->op == IR_vsrhadd || insn->op == IR_vshsub;
     unsigned esz = insn->esz;
     if (esz > 1)
-        return false;
+        return lower_average_of_words(l, insn);
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), top = take_xmm(l), t = take_xmm(l);
     esz ? top_bits(l, 1, top) : top_bits_of_bytes(l, top);
     if (subtracts) {
@@ -448,10 +467,6 @@ bool lower_saturating(struct lower *l, const struct ir_insn *insn)
         return insn->esz == 1 ? lower_doubled_high_halves(l, insn) : lower_doubled_high_words(l, insn);
     case IR_vsqdmul:
         return lower_doubled(l, insn);
-    case IR_vsdot:
-    case IR_vudot:
-    case IR_vusdot:
-        return lower_dot(l, insn);
     case IR_vshadd:
     case IR_vuhadd:
         return lower_halving_bytes(l, insn);
@@ -462,6 +477,6 @@ bool lower_saturating(struct lower *l, const struct ir_insn *insn)
     case IR_vuhsub:
         return lower_average(l, insn);
     default:
-        return false;
+        return lower_product(l, insn);
     }
 }

@@ -245,16 +245,6 @@ static inline union vec simd_dot(union vec sum, union vec a, union vec b, unsign
     return sum;
 }
 
-/* The 2x2 matrix sum plus the 2x8 matrix a times the transposed 2x8 matrix b. */
-static inline union vec simd_matrix(union vec sum, union vec a, union vec b, bool a_signed, bool b_signed)
-{
-    for (unsigned i = 0; i < 32; i++) {
-        unsigned n = (i >> 1 & 8) | (i & 7), m = i & 15;
-        sum.s[i / 8] += (uint32_t)((a_signed ? a.sb[n] : a.b[n]) * (b_signed ? b.sb[m] : b.b[m]));
-    }
-    return sum;
-}
-
 /* Halves from element `from` upwards, multiplied and added to singles. */
 static inline union vec simd_muladd_half(struct cpu *cpu, union vec sum, union vec a, union vec b, unsigned lanes,
                                          unsigned from)
