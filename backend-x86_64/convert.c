@@ -228,15 +228,17 @@ static bool lower_from_half(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* From singles; what is above is zero, so that it raises nothing. A double would be rounded twice. */
+/* What is above is zero, so that it raises nothing. A double is rounded to an odd single first. */
 static bool lower_to_half(struct lower *l, const struct ir_insn *insn, unsigned from)
 {
-    if (host.level < HOST_V3 || from != 2 || may_be_tiny(insn))
+    if (host.level < HOST_V3 || may_be_tiny(insn))
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), bytes = 4u * insn->lanes;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), bytes = (unsigned)insn->lanes << from;
     move_xmm(l, t, a);
     if (bytes < 16 && l->w[insn->arg[0]].bytes > bytes)
         zero_above(l, t, bytes);
+    if (from == 3)
+        doubles_to_odd_singles(l, t, take_xmm(l));
     singles_to_halves(l, t, t);
     move_xmm(l, result_xmm(l), t);
     l->w[l->now].bytes = (uint8_t)bytes_of(insn);

@@ -40,6 +40,8 @@ extern const uint8_t fp_host_rounding[7];
 /* half.c: t = the singles that the halves in the low or high half of value v are; a scalar alone with zeros above. */
 void halves_to_singles(struct lower *l, unsigned t, unsigned v, unsigned lanes, bool high);
 void singles_to_halves(struct lower *l, unsigned t, unsigned a); /* by the current rounding mode */
+/* t = the doubles there rounded to singles, to odd; u changes. */
+void doubles_to_odd_singles(struct lower *l, unsigned t, unsigned u);
 bool lower_half(struct lower *l, const struct ir_insn *insn);
 bool lower_half_products(struct lower *l, const struct ir_insn *insn);
 /* convert.c: reg *= 2^-power, of numbers of 1 << esz bytes, exact. */

@@ -4,22 +4,26 @@
  * becomes a single by rounding to odd. */
 #include "float.h"
 
+static void halves_in_memory_to_singles(struct lower *l, unsigned t, struct x86_mem mem, unsigned lanes, bool high)
+{
+    mem.displacement += high ? 8 : 0;
+    if (lanes == 1) {
+        unsigned k = take_temp(l);
+        emit_rm(&l->e, X86_MOVZX16, 32, k, mem);
+        emit_v_rr(&l->e, V_MOVD_TO_X, t, VEX_NONE, k);
+        leave_temp(l, k);
+        note_fault_site(l);
+        emit_v_rr(&l->e, V_CVTPH2PS, t, VEX_NONE, t);
+    } else {
+        note_fault_site(l);
+        emit_v_rm(&l->e, V_CVTPH2PS, t, VEX_NONE, mem);
+    }
+}
+
 void halves_to_singles(struct lower *l, unsigned t, unsigned v, unsigned lanes, bool high)
 {
     if (is_in_memory_only(l, v)) {
-        struct x86_mem mem = memory_of(l, v);
-        mem.displacement += high ? 8 : 0;
-        if (lanes == 1) {
-            unsigned k = take_temp(l);
-            emit_rm(&l->e, X86_MOVZX16, 32, k, mem);
-            emit_v_rr(&l->e, V_MOVD_TO_X, t, VEX_NONE, k);
-            leave_temp(l, k);
-            note_fault_site(l);
-            emit_v_rr(&l->e, V_CVTPH2PS, t, VEX_NONE, t);
-            return;
-        }
-        note_fault_site(l);
-        emit_v_rm(&l->e, V_CVTPH2PS, t, VEX_NONE, mem);
+        halves_in_memory_to_singles(l, t, memory_of(l, v), lanes, high);
         return;
     }
     unsigned a = use_xmm(l, v);
@@ -50,10 +54,19 @@ static struct ir_insn singles_of(const struct ir_insn *insn)
     return (struct ir_insn){.lanes = insn->lanes == 1 ? 1 : 4, .esz = 2};
 }
 
+/* An operation, and whether its operands were put into cpu->args to free their registers. */
+struct halves {
+    const struct ir_insn *insn;
+    bool put;
+};
+
 /* t = the low or high half of operand `index`. */
-static void half_operand(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned index, bool high)
+static void half_operand(struct lower *l, const struct halves *h, unsigned t, unsigned index, bool high)
 {
-    halves_to_singles(l, t, insn->arg[index], insn->lanes, high);
+    if (h->put)
+        halves_in_memory_to_singles(l, t, CPU_FIELD(args[index]), h->insn->lanes, high);
+    else
+        halves_to_singles(l, t, h->insn->arg[index], h->insn->lanes, high);
 }
 
 static const struct fp_row *row_of(enum ir_op op)
@@ -91,24 +104,26 @@ static const struct fp_row *row_of(enum ir_op op)
     }
 }
 
-static void arithmetic(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+static void arithmetic(struct lower *l, const struct halves *h, unsigned t, bool high)
 {
+    const struct ir_insn *insn = h->insn;
     struct ir_insn singles = singles_of(insn);
     unsigned u = take_xmm(l);
-    half_operand(l, insn, t, 0, high);
-    half_operand(l, insn, u, 1, high);
+    half_operand(l, h, t, 0, high);
+    half_operand(l, h, u, 1, high);
     emit_trapping(l, op_of(&singles, *row_of(insn->op)), t, t, u);
     leave_xmm(l, u);
 }
 
 /* Both orders differ for zeros of both signs only, as in float.c. */
-static void extreme(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+static void extreme(struct lower *l, const struct halves *h, unsigned t, bool high)
 {
+    const struct ir_insn *insn = h->insn;
     struct ir_insn singles = singles_of(insn);
     enum x86_vop op = op_of(&singles, *row_of(insn->op));
     unsigned u = take_xmm(l), v = take_xmm(l);
-    half_operand(l, insn, t, 0, high);
-    half_operand(l, insn, u, 1, high);
+    half_operand(l, h, t, 0, high);
+    half_operand(l, h, u, 1, high);
     emit_trapping(l, op, v, t, u);
     emit_trapping(l, op, t, u, t);
     emit_v(l, insn->op == IR_fmax || insn->op == IR_fmaxnm ? V_PAND : V_POR, t, t, v);
@@ -116,31 +131,34 @@ static void extreme(struct lower *l, const struct ir_insn *insn, unsigned t, boo
     leave_xmm(l, v);
 }
 
-static void compare(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+static void compare(struct lower *l, const struct halves *h, unsigned t, bool high)
 {
+    const struct ir_insn *insn = h->insn;
     static const uint8_t predicates[3] = {[FP_EQ] = 0, [FP_GE] = 2, [FP_GT] = 1}; /* equal; b <= a; b < a */
     struct ir_insn singles = singles_of(insn);
     bool swapped = insn->imm != FP_EQ;
     unsigned u = take_xmm(l);
-    half_operand(l, insn, t, swapped, high);
-    half_operand(l, insn, u, !swapped, high);
+    half_operand(l, h, t, swapped, high);
+    half_operand(l, h, u, !swapped, high);
     emit_trapping(l, op_of(&singles, *row_of(insn->op)), t, t, u);
     emit_bytes(&l->e, 1, predicates[insn->imm]);
     leave_xmm(l, u);
 }
 
-static void square_root(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+static void square_root(struct lower *l, const struct halves *h, unsigned t, bool high)
 {
+    const struct ir_insn *insn = h->insn;
     struct ir_insn singles = singles_of(insn);
-    half_operand(l, insn, t, 0, high);
+    half_operand(l, h, t, 0, high);
     emit_trapping_unary(l, &singles, op_of(&singles, *row_of(insn->op)), t, t);
 }
 
-static void round_to_integer(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+static void round_to_integer(struct lower *l, const struct halves *h, unsigned t, bool high)
 {
+    const struct ir_insn *insn = h->insn;
     struct ir_insn singles = singles_of(insn);
     unsigned rounding = (unsigned)insn->imm & 7, exact = (unsigned)insn->imm >> 3;
-    half_operand(l, insn, t, 0, high);
+    half_operand(l, h, t, 0, high);
     if (rounding == FP_TIEAWAY) {
         unsigned u = take_xmm(l), v = take_xmm(l);
         round_ties_away(l, &singles, u, v, t);
@@ -154,8 +172,9 @@ static void round_to_integer(struct lower *l, const struct ir_insn *insn, unsign
     emit_bytes(&l->e, 1, fp_host_rounding[rounding] | (exact ? 0 : 8));
 }
 
-static void integers_to_singles(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+static void integers_to_singles(struct lower *l, const struct halves *h, unsigned t, bool high)
 {
+    const struct ir_insn *insn = h->insn;
     struct ir_insn singles = singles_of(insn);
     unsigned a = use_xmm(l, insn->arg[0]), imm = (unsigned)insn->imm;
     if (high) {
@@ -174,35 +193,43 @@ static void integers_to_singles(struct lower *l, const struct ir_insn *insn, uns
 
 /* --- fused ------------------------------------------------------------------------------------------------- */
 
-/* t = the singles that are a's low numbers plus b's, rounded to odd; a may be t, b changes. */
-static void add_doubles(struct lower *l, unsigned t, unsigned a, unsigned b)
+/* What is below the last place of a single becomes one bit in it. */
+void doubles_to_odd_singles(struct lower *l, unsigned t, unsigned u)
 {
     struct x86_mem sticky = constant_mem(JIT_STICKY_BITS);
-    emit_v_unary(l, V_CVTPS2PD, t, a);
-    emit_v_unary(l, V_CVTPS2PD, b, b);
-    emit_trapping(l, V_ADDPD, t, t, b);
-    emit_v_mem(l, V_PAND, b, t, sticky); /* what is below the last place of a single becomes one bit in it */
-    emit_v_mem(l, V_PADDQ, b, b, sticky);
+    emit_v_mem(l, V_PAND, u, t, sticky);
+    emit_v_mem(l, V_PADDQ, u, u, sticky);
     if (host.level >= HOST_V4) {
-        emit_v_rm(&l->e, V_PTERNLOG, t, b, sticky);
+        emit_v_rm(&l->e, V_PTERNLOG, t, u, sticky);
         emit_bytes(&l->e, 1, 0x54); /* the first or the second operand, but not the third */
     } else {
-        emit_v(l, V_POR, t, t, b);
-        emit_v_rm(&l->e, V_MOVUPS, b, VEX_NONE, sticky);
-        emit_v(l, V_PANDN, t, b, t);
+        emit_v(l, V_POR, t, t, u);
+        emit_v_rm(&l->e, V_MOVUPS, u, VEX_NONE, sticky);
+        emit_v(l, V_PANDN, t, u, t);
     }
+    note_fault_site(l);
     emit_v_unary(l, V_CVTPD2PS, t, t);
 }
 
-/* The products are exact. */
-static void fused(struct lower *l, const struct ir_insn *insn, unsigned t, bool high)
+/* t = the singles that are a's low numbers plus b's, rounded to odd; a may be t, b changes. */
+static void add_doubles(struct lower *l, unsigned t, unsigned a, unsigned b)
 {
+    emit_v_unary(l, V_CVTPS2PD, t, a);
+    emit_v_unary(l, V_CVTPS2PD, b, b);
+    emit_trapping(l, V_ADDPD, t, t, b);
+    doubles_to_odd_singles(l, t, b);
+}
+
+/* The products are exact. */
+static void fused(struct lower *l, const struct halves *h, unsigned t, bool high)
+{
+    const struct ir_insn *insn = h->insn;
     struct ir_insn singles = singles_of(insn);
     unsigned u = take_xmm(l), v = take_xmm(l);
-    half_operand(l, insn, u, 1, high);
-    half_operand(l, insn, v, 2, high);
+    half_operand(l, h, u, 1, high);
+    half_operand(l, h, v, 2, high);
     emit_trapping(l, op_of(&singles, *row_of(insn->op)), u, u, v);
-    half_operand(l, insn, v, 0, high);
+    half_operand(l, h, v, 0, high);
     if (insn->lanes == 1) {
         add_doubles(l, t, v, u);
     } else {
@@ -261,7 +288,7 @@ bool lower_half_products(struct lower *l, const struct ir_insn *insn)
 
 /* --- operations ---------------------------------------------------------------------------------------------- */
 
-typedef void part(struct lower *l, const struct ir_insn *insn, unsigned t, bool high);
+typedef void part(struct lower *l, const struct halves *h, unsigned t, bool high);
 
 /* What computes a part of the operation in t, and how many temporaries that takes. */
 static part *part_of(const struct ir_insn *insn, unsigned *temps)
@@ -302,37 +329,61 @@ static void finish_part(struct lower *l, const struct ir_insn *insn, unsigned t)
         singles_to_halves(l, t, t);
 }
 
+/* Whether there are registers enough now: each operand is in one, in memory, or in cpu->args. */
+static bool find_operands(struct lower *l, struct halves *h, unsigned temps)
+{
+    unsigned count = ir_ops[h->insn->op].args, regs[3];
+    bool integers = h->insn->op == IR_int_to_fp_lane;
+    for (unsigned i = 0; i < count; i++)
+        if (!is_in_memory_only(l, h->insn->arg[i]) || integers)
+            use_xmm(l, h->insn->arg[i]);
+    if (free_xmms(l) >= temps || integers)
+        return free_xmms(l) >= temps;
+    for (unsigned i = 0; i < count; i++)
+        regs[i] = use_xmm(l, h->insn->arg[i]);
+    for (unsigned i = 0; i < count; i++)
+        emit_v_rm(&l->e, V_STOREUPS, regs[i], VEX_NONE, CPU_FIELD(args[i]));
+    for (unsigned i = 0; i < count; i++)
+        leave_xmm(l, regs[i]);
+    h->put = true;
+    return true;
+}
+
+/* Both halves of a whole vector; the low one waits in a register or in cpu->args[3]. */
+static unsigned compute_whole(struct lower *l, const struct halves *h, part *compute, unsigned temps)
+{
+    bool keeps = free_xmms(l) > temps;
+    unsigned low = take_xmm(l), t = low;
+    compute(l, h, low, false);
+    finish_part(l, h->insn, low);
+    if (keeps)
+        t = take_xmm(l);
+    else
+        emit_v_rm(&l->e, V_STOREQ, low, VEX_NONE, CPU_FIELD(args[3]));
+    compute(l, h, t, true);
+    finish_part(l, h->insn, t);
+    if (!keeps) {
+        low = take_xmm(l);
+        emit_v_rm(&l->e, V_MOVQ, low, VEX_NONE, CPU_FIELD(args[3]));
+    }
+    emit_v(l, V_PUNPCKLQDQ, t, low, t);
+    leave_xmm(l, low);
+    return t;
+}
+
 bool lower_half(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned temps;
+    unsigned temps, t;
     part *compute = part_of(insn, &temps);
-    if (!compute || host.level < HOST_V3 || may_be_tiny(insn))
+    struct halves h = {.insn = insn};
+    if (!compute || host.level < HOST_V3 || may_be_tiny(insn) || !find_operands(l, &h, temps))
         return false;
-    for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
-        if (!is_in_memory_only(l, insn->arg[i]) || insn->op == IR_int_to_fp_lane)
-            use_xmm(l, insn->arg[i]);
-    if (free_xmms(l) < temps)
-        return false;
-    bool whole = insn->lanes == 8, keeps = whole && free_xmms(l) > temps; /* the low part, while the high one is computed */
-    unsigned low = 0, t = take_xmm(l);
-    if (whole) {
-        compute(l, insn, t, false);
+    if (insn->lanes == 8) {
+        t = compute_whole(l, &h, compute, temps);
+    } else {
+        t = take_xmm(l);
+        compute(l, &h, t, false);
         finish_part(l, insn, t);
-        if (keeps)
-            low = t, t = take_xmm(l);
-        else
-            emit_v_rm(&l->e, V_STOREQ, t, VEX_NONE, CPU_FIELD(args[3]));
-    }
-    compute(l, insn, t, whole);
-    finish_part(l, insn, t);
-    if (keeps) {
-        emit_v(l, V_PUNPCKLQDQ, low, low, t);
-        t = low;
-    } else if (whole) {
-        unsigned u = take_xmm(l);
-        emit_v_rm(&l->e, V_MOVQ, u, VEX_NONE, CPU_FIELD(args[3]));
-        emit_v(l, V_PUNPCKLQDQ, t, u, t);
-        leave_xmm(l, u);
     }
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);

@@ -235,17 +235,45 @@ static void shift_before_narrowing(struct lower *l, const struct ir_insn *insn, 
     leave_xmm(l, round);
 }
 
+/* From double words; the host's instructions saturate, and what isn't the same when it is widened again did. */
+static bool lower_narrow_words(struct lower *l, const struct ir_insn *insn)
+{
+    enum x86_vop narrow = insn->op == IR_vsqshrn ? V_PMOVSQD : V_PMOVUSQD;
+    if (!emit_v_has(narrow, host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    shift_before_narrowing(l, insn, t, a);
+    leave_xmm(l, a);
+    unsigned u = take_xmm(l), from = t;
+    if (insn->op == IR_vsqshrun) {
+        clear_xmm(l, u);
+        emit_v(l, V_PMAXSQ, u, u, t);
+        from = u;
+    }
+    emit_v_rr(&l->e, narrow, from, VEX_NONE, u);
+    unsigned wide = take_xmm(l);
+    emit_v_unary(l, insn->op == IR_vsqshrn ? V_PMOVSXDQ : V_PMOVZXDQ, wide, u);
+    emit_v(l, V_PXOR, wide, wide, t);
+    set_qc_unless_zero(l, wide, 8u * insn->lanes);
+    leave_xmm(l, wide);
+    leave_xmm(l, t);
+    finish_from(l, insn, u);
+    return true;
+}
+
 /* To bytes and to halfwords; saturated is what isn't the same when it is widened again. */
 static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
 {
     static const uint8_t signed_pack[2] = {V_PACKSSWB, V_PACKSSDW}, unsigned_pack[2] = {V_PACKUSWB, V_PACKUSDW};
     static const uint8_t widen[2] = {V_PMOVSXBW, V_PMOVSXWD}, min[2] = {V_PMINUW, V_PMINUD};
     unsigned esz = insn->esz, half = 8u << esz;
-    if (esz > 1 || insn->lanes == 1)
-        return false;
+    if (esz > 1)
+        return lower_narrow_words(l, insn);
     unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
     shift_before_narrowing(l, insn, t, a);
     leave_xmm(l, a);
+    if (insn->lanes == 1)
+        zero_above(l, t, 2u << esz);
     unsigned u = take_xmm(l);
     if (insn->op == IR_vuqshrn) {
         ones(l, u);
@@ -326,15 +354,16 @@ static bool lower_doubled_high_words(struct lower *l, const struct ir_insn *insn
     return true;
 }
 
-/* The doubled product of halfwords that were widened. */
+/* The doubled product of halfwords, or words, that were widened. */
 static bool lower_doubled(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->esz != 2 || insn_at(l, insn->arg[0])->op != IR_vsxtl || insn_at(l, insn->arg[1])->op != IR_vsxtl ||
-        insn_at(l, insn->arg[0])->esz != 2 || insn_at(l, insn->arg[1])->esz != 2)
+    const struct ir_insn *x = insn_at(l, insn->arg[0]), *y = insn_at(l, insn->arg[1]);
+    unsigned esz = insn->esz;
+    if (x->op != IR_vsxtl || y->op != IR_vsxtl || x->esz != esz || y->esz != esz)
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
-    emit_v(l, V_PMULLD, t, a, b);
-    emit_v(l, V_PADDD, t, t, t);
+    emit_v(l, esz == 3 ? V_PMULDQ : V_PMULLD, t, a, b);
+    emit_v(l, esz == 3 ? V_PADDQ : V_PADDD, t, t, t);
     finish_but_least(l, insn, t);
     return true;
 }
@@ -444,6 +473,31 @@ static bool lower_rounding_shift_bytes(struct lower *l, const struct ir_insn *in
     return true;
 }
 
+/* Left by an immediate: what is not the same when it is shifted back, or is negative where it may not be. */
+static bool lower_saturating_shift(struct lower *l, const struct ir_insn *insn)
+{
+    unsigned esz = insn->esz, count = (unsigned)insn->imm;
+    bool is_signed = insn->op == IR_vsqshli;
+    if (esz == 0 || (is_signed && esz == 3 && host.level < HOST_V4))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), u = take_xmm(l);
+    shift_lanes(l, esz, LEFT, t, a, count);
+    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, u, t, count);
+    emit_v(l, V_PXOR, u, u, a);
+    if (insn->op == IR_vsqshlui) {
+        unsigned sign = take_xmm(l);
+        shift_lanes(l, esz, RIGHT, sign, a, (8u << esz) - 1);
+        emit_v(l, V_POR, u, u, sign);
+        leave_xmm(l, sign);
+    }
+    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
+    cold->args[0] = (int16_t)(XMM + a);
+    cold->result = (int16_t)(XMM + t);
+    leave_xmm(l, u);
+    finish_from(l, insn, t);
+    return true;
+}
+
 bool lower_saturating(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
@@ -473,9 +527,14 @@ bool lower_saturating(struct lower *l, const struct ir_insn *insn)
     case IR_vurshri:
         return lower_rounding_shift_bytes(l, insn);
     case IR_vsrhadd:
+    case IR_vurhadd: /* words; others are one instruction */
     case IR_vshsub:
     case IR_vuhsub:
         return lower_average(l, insn);
+    case IR_vsqshli:
+    case IR_vuqshli:
+    case IR_vsqshlui:
+        return lower_saturating_shift(l, insn);
     default:
         return lower_product(l, insn);
     }

@@ -156,6 +156,7 @@ static const struct expected_vector expected_vectors[X86_VOP_COUNT] = {
     [V_CVTTPS2UDQ] = {NULL, "RM"},
     [V_CVTUQQ2PD] = {NULL, "RM"},
     [V_CVTTPD2UQQ] = {NULL, "RM"},
+    [V_PMOVUSQD] = {NULL, "MR", 8},
     [V_PMOVSQD] = {NULL, "MR", 8},
     [V_CVTDQ2PS] = {NULL, "RM"},
     [V_CVTTPS2DQ] = {NULL, "RM"},
