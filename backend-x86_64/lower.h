@@ -255,6 +255,7 @@ bool lower_integer(struct lower *l, const struct ir_insn *insn);
 bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
+bool lower_shifts(struct lower *l, const struct ir_insn *insn);      /* vector_shifts.c, another */
 bool lower_bits(struct lower *l, const struct ir_insn *insn);        /* vector_bits.c, a part of lower_vector() */
 bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.c, a part of lower_vector() */
 bool lower_crc32(struct lower *l, const struct ir_insn *insn);       /* vector_crypto.c, a part of lower_integer() */

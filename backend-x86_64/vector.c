@@ -332,161 +332,6 @@ static bool lower_vmul(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* --- shifts ------------------------------------------------------------------------------------------- */
-
-static bool lower_shift(struct lower *l, const struct ir_insn *insn, unsigned digit)
-{
-    unsigned esz = insn->esz, bytes = bytes_of(insn), count = (unsigned)insn->imm, bits = 8u << esz;
-    if (digit == ARITHMETIC && esz == 3 && host.level < HOST_V4)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]);
-    if (esz == 0) {
-        unsigned reg = result_xmm_apart(l);
-        if (digit == ARITHMETIC) { /* logical, then the sign from the top of what is left */
-            unsigned top = count < bits ? count : bits - 1, t = take_xmm(l), k = take_temp(l);
-            shift_lanes(l, 1, RIGHT, reg, a, top);
-            emit_mov_imm(&l->e, k, 0x0101010101010101u * (0xffu >> top));
-            emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-            emit_v(l, V_PUNPCKLQDQ, t, t, t);
-            emit_v(l, V_PAND, reg, reg, t);
-            emit_mov_imm(&l->e, k, 0x0101010101010101u * (0x80u >> top));
-            emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-            emit_v(l, V_PUNPCKLQDQ, t, t, t);
-            emit_v(l, V_PXOR, reg, reg, t);
-            emit_v(l, V_PSUBB, reg, reg, t);
-        } else {
-            unsigned keep = digit == LEFT ? 0xffu << count & 0xff : count < bits ? 0xffu >> count : 0;
-            unsigned t = take_xmm(l), k = take_temp(l);
-            shift_lanes(l, 1, digit, reg, a, count);
-            emit_mov_imm(&l->e, k, 0x0101010101010101u * keep);
-            emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-            emit_v(l, V_PUNPCKLQDQ, t, t, t);
-            emit_v(l, V_PAND, reg, reg, t);
-        }
-        finish_vector(l, reg, bytes);
-        return true;
-    }
-    unsigned reg = result_xmm(l);
-    shift_lanes(l, esz, digit, reg, a, count);
-    if (bytes < 16 && l->w[insn->arg[0]].bytes > bytes)
-        zero_above(l, reg, bytes);
-    l->w[l->now].bytes = (uint8_t)bytes;
-    return true;
-}
-
-/* Rounding shifts right: the bit that is shifted out last is added. */
-static bool lower_rounding_shift(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t add[4] = {0, V_PADDW, V_PADDD, V_PADDQ};
-    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
-    bool is_signed = insn->op == IR_vsrshri;
-    if (esz == 0 || (is_signed && esz == 3 && host.level < HOST_V4))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), reg = result_xmm_apart(l);
-    shift_lanes(l, esz, LEFT, t, a, bits - count);
-    shift_lanes(l, esz, RIGHT, t, t, bits - 1);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, reg, a, count);
-    emit_v(l, (enum x86_vop)add[esz], reg, reg, t);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* Shifts by the signed low byte of each lane of b: left by it and right by its opposite, one of which is out of
- * range and gives 0 (or the sign). */
-static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t left[4] = {0, V_PSLLVW, V_PSLLVD, V_PSLLVQ}, right[4] = {0, V_PSRLVW, V_PSRLVD, V_PSRLVQ};
-    static const uint8_t arithmetic[4] = {0, V_PSRAVW, V_PSRAVD, V_PSRAVQ}, sub[4] = {0, V_PSUBW, V_PSUBD, V_PSUBQ};
-    unsigned esz = insn->esz, bits = 8u << esz;
-    bool is_signed = insn->op == IR_vsshl;
-    if (esz == 0 || !emit_v_has((enum x86_vop)left[esz], host.level, 0) ||
-        (is_signed && (host.level < HOST_V4 || !emit_v_has((enum x86_vop)arithmetic[esz], host.level, 0))))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), count = take_xmm(l), t = take_xmm(l);
-    unsigned reg = result_xmm_apart(l);
-    /* The low byte and its opposite. Where the sign is of no use they may be unsigned: those from 128 on are out of
-     * range, too. */
-    shift_lanes(l, esz, LEFT, count, b, bits - 8);
-    clear_xmm(l, t);
-    emit_v(l, (enum x86_vop)sub[esz], t, t, count);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, count, count, bits - 8);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, t, t, bits - 8); /* to the right */
-    if (!is_signed) {
-        emit_v(l, (enum x86_vop)right[esz], t, a, t);
-        emit_v(l, (enum x86_vop)left[esz], reg, a, count);
-        emit_v(l, V_POR, reg, reg, t);
-    } else { /* the arithmetic shift's result where the count is negative */
-        emit_v(l, (enum x86_vop)arithmetic[esz], t, a, t);
-        emit_v(l, (enum x86_vop)left[esz], reg, a, count);
-        shift_lanes(l, esz, ARITHMETIC, count, count, bits - 1);
-        emit_v_imm(l, V_PTERNLOG, count, t, reg, 0xca); /* count ? t : reg */
-        move_xmm(l, reg, count);
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-static bool lower_rotation(struct lower *l, const struct ir_insn *insn)
-{
-    if (insn->esz < 2)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
-    rotate_lanes(l, insn->esz, t, a, (unsigned)insn->imm);
-    unsigned reg = result_xmm(l);
-    move_xmm(l, reg, t);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* Where a has been shifted the other way as far as b will be, nothing of it has to be masked; both of the same value are
- * its rotation. */
-static bool lower_shift_joined(struct lower *l, const struct ir_insn *insn, bool left)
-{
-    const struct ir_insn *other = insn_at(l, insn->arg[0]);
-    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
-    if (other->op != (left ? IR_vushri : IR_vshli) || other->esz != esz || other->lanes != insn->lanes ||
-        (unsigned)other->imm != bits - count || !count || count == bits)
-        return false;
-    unsigned b = use_xmm(l, insn->arg[1]), reg;
-    if (other->arg[0] == insn->arg[1] && esz >= 2 && host.level >= HOST_V4) {
-        reg = result_xmm(l);
-        rotate_lanes(l, esz, reg, b, left ? count : bits - count);
-    } else {
-        unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
-        shift_lanes(l, esz, left ? LEFT : RIGHT, t, b, count);
-        reg = result_xmm(l);
-        emit_v(l, V_POR, reg, a, t);
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* b shifted into a. */
-static bool lower_shift_insert(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
-    bool left = insn->op == IR_vsli;
-    if (esz == 0)
-        return false;
-    if (lower_shift_joined(l, insn, left))
-        return true;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);
-    if (!left && count == bits) {
-        move_xmm(l, reg, a);
-    } else {
-        shift_lanes(l, esz, left ? LEFT : RIGHT, t, b, count);
-        if (count) { /* the bits of a that stay */
-            shift_lanes(l, esz, left ? LEFT : RIGHT, reg, a, bits - count);
-            shift_lanes(l, esz, left ? RIGHT : LEFT, reg, reg, bits - count);
-            emit_v(l, V_POR, reg, reg, t);
-        } else {
-            move_xmm(l, reg, t);
-        }
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
 /* --- comparisons, selection --------------------------------------------------------------------------- */
 
 static bool lower_compare(struct lower *l, const struct ir_insn *insn)
@@ -687,23 +532,6 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     case IR_vmul:
         return lower_vmul(l, insn);
-    case IR_vshli:
-        return lower_shift(l, insn, LEFT);
-    case IR_vushri:
-        return lower_shift(l, insn, RIGHT);
-    case IR_vsshri:
-        return lower_shift(l, insn, ARITHMETIC);
-    case IR_vsrshri:
-    case IR_vurshri:
-        return lower_rounding_shift(l, insn) || lower_saturating(l, insn);
-    case IR_vsshl:
-    case IR_vushl:
-        return lower_shift_by(l, insn);
-    case IR_vroli:
-        return lower_rotation(l, insn);
-    case IR_vsli:
-    case IR_vsri:
-        return lower_shift_insert(l, insn);
     case IR_vcmge:
     case IR_vcmhi:
     case IR_vcmhs:
@@ -734,7 +562,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     }
     default:
-        return lower_binary_row(l, insn) || lower_bits(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
+        return lower_binary_row(l, insn) || lower_shifts(l, insn) || lower_bits(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
                lower_crypto(l, insn);
     }
 }

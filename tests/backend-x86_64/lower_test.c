@@ -213,6 +213,15 @@ Test(lower, frequent_instructions_need_no_function)
         {4, 0x6ee1bb5c}, /* FCVTZU V28.2D, V26.2D */
         {4, 0x6f3de75c}, /* UCVTF V28.4S, V26.4S, #3 */
         {2, 0x5e69df5c}, /* FMULX D28, D26, D9 */
+        {4, 0x6e3a4701}, /* USHL V1.16B, V24.16B, V26.16B */
+        {4, 0x4e69575c}, /* SRSHL V28.8H, V26.8H, V9.8H */
+        {3, 0x6ee9575c}, /* URSHL V28.2D, V26.2D, V9.2D */
+        {2, 0x4f0d275c}, /* SRSHR V28.16B, V26.16B, #3 */
+        {3, 0x4f39535c}, /* FMLS V28.8H, V26.8H, V9.H[3] */
+        {4, 0x0ea9d35c}, /* SQDMULL V28.2D, V26.2S, V9.2S */
+        {4, 0x2f398f5c}, /* SQRSHRUN V28.2S, V26.2D, #7 */
+        {2, 0x7f0d975c}, /* UQSHRN B28, H26, #3 */
+        {3, 0x1e63c35c}, /* FCVT H28, D26 */
     };
     uint32_t *words = map_page();
     for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
