@@ -136,8 +136,7 @@ static bool ends_in_zero(const struct lower *l, unsigned v)
 static bool lower_table(struct lower *l, const struct ir_insn *insn)
 {
     unsigned otherwise = insn->arg[2];
-    if (!ends_in_zero(l, otherwise))
-        return false;
+    bool extends = !ends_in_zero(l, otherwise);
     unsigned table = use_xmm(l, insn->arg[0]), index = use_xmm(l, insn->arg[1]), t = take_xmm(l);
     if (insn->imm) {
         unsigned k = take_temp(l);
@@ -146,17 +145,29 @@ static bool lower_table(struct lower *l, const struct ir_insn *insn)
         emit_v(l, V_PUNPCKLQDQ, t, t, t);
         unsigned u = take_xmm(l);
         emit_v(l, V_PSUBB, u, index, t);
+        leave_xmm(l, index);
         index = u;
     }
     emit_v_mem(l, V_PADDUSB, t, index, constant_mem(JIT_OUT_OF_TABLE)); /* bit 7 of those above 15 */
+    leave_xmm(l, index);
     if (is_zero_vector(l, otherwise)) {
         unsigned reg = result_xmm(l);
         emit_v(l, V_PSHUFB, reg, table, t);
         finish_vector(l, reg, bytes_of(insn));
         return true;
     }
+    unsigned before = use_xmm(l, otherwise);
+    if (extends) { /* only what is out of range stays */
+        unsigned kept = take_xmm(l);
+        clear_xmm(l, kept);
+        emit_v(l, V_PCMPGTB, kept, kept, t);
+        emit_v(l, V_PAND, kept, kept, before);
+        leave_xmm(l, before);
+        before = kept;
+    }
     emit_v(l, V_PSHUFB, t, table, t);
-    unsigned before = use_xmm(l, otherwise), reg = result_xmm(l);
+    leave_xmm(l, table);
+    unsigned reg = result_xmm(l);
     emit_v(l, V_POR, reg, before, t);
     finish_vector(l, reg, bytes_of(insn));
     return true;

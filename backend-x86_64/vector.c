@@ -429,11 +429,11 @@ static bool lower_orn(struct lower *l, const struct ir_insn *insn)
 /* Absolute differences: the larger minus the smaller. */
 static bool lower_difference(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t sub[3] = {V_PSUBB, V_PSUBW, V_PSUBD};
-    static const uint8_t max[2][3] = {{V_PMAXUB, V_PMAXUW, V_PMAXUD}, {V_PMAXSB, V_PMAXSW, V_PMAXSD}};
-    static const uint8_t min[2][3] = {{V_PMINUB, V_PMINUW, V_PMINUD}, {V_PMINSB, V_PMINSW, V_PMINSD}};
+    static const uint8_t sub[4] = {V_PSUBB, V_PSUBW, V_PSUBD, V_PSUBQ};
+    static const uint8_t max[2][4] = {{V_PMAXUB, V_PMAXUW, V_PMAXUD, V_PMAXUQ}, {V_PMAXSB, V_PMAXSW, V_PMAXSD, V_PMAXSQ}};
+    static const uint8_t min[2][4] = {{V_PMINUB, V_PMINUW, V_PMINUD, V_PMINUQ}, {V_PMINSB, V_PMINSW, V_PMINSD, V_PMINSQ}};
     bool is_signed = insn->op == IR_vsabd;
-    if (insn->esz == 3)
+    if (!emit_v_has((enum x86_vop)max[is_signed][insn->esz], host.level, 0))
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);
     emit_v(l, (enum x86_vop)max[is_signed][insn->esz], reg, a, b);

@@ -473,27 +473,45 @@ static bool lower_rounding_shift_bytes(struct lower *l, const struct ir_insn *in
     return true;
 }
 
-/* Left by an immediate: what is not the same when it is shifted back, or is negative where it may not be. */
+/* Left by an immediate. Saturated is what is not the same when it is shifted back; its limit has all bits but the sign's,
+ * where there is one, and of a negative number none. */
 static bool lower_saturating_shift(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned esz = insn->esz, count = (unsigned)insn->imm;
-    bool is_signed = insn->op == IR_vsqshli;
-    if (esz == 0 || (is_signed && esz == 3 && host.level < HOST_V4))
+    static const uint8_t equal[4] = {V_PCMPEQB, V_PCMPEQW, V_PCMPEQD, V_PCMPEQQ};
+    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
+    bool keeps_sign = insn->op == IR_vsqshli, drops_sign = insn->op == IR_vsqshlui;
+    if (esz == 0 || (insn->op != IR_vuqshli && esz == 3 && host.level < HOST_V4))
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), u = take_xmm(l);
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), u = take_xmm(l), ok = take_xmm(l);
     shift_lanes(l, esz, LEFT, t, a, count);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, u, t, count);
-    emit_v(l, V_PXOR, u, u, a);
-    if (insn->op == IR_vsqshlui) {
-        unsigned sign = take_xmm(l);
-        shift_lanes(l, esz, RIGHT, sign, a, (8u << esz) - 1);
-        emit_v(l, V_POR, u, u, sign);
-        leave_xmm(l, sign);
+    shift_lanes(l, esz, keeps_sign ? ARITHMETIC : RIGHT, ok, t, count);
+    emit_v(l, V_PXOR, ok, ok, a);
+    clear_xmm(l, u);
+    emit_v(l, (enum x86_vop)equal[esz], ok, ok, u);
+    if (insn->op == IR_vuqshli) {
+        ones(l, u);
+    } else {
+        shift_lanes(l, esz, ARITHMETIC, u, a, bits - 1); /* of a negative number: all bits */
     }
-    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
-    cold->args[0] = (int16_t)(XMM + a);
-    cold->result = (int16_t)(XMM + t);
+    leave_xmm(l, a);
+    if (drops_sign)
+        emit_v(l, V_PANDN, ok, u, ok);
+    emit_v(l, V_PAND, t, t, ok);
+    if (keeps_sign || drops_sign) {
+        unsigned limit = take_xmm(l);
+        ones(l, limit);
+        if (keeps_sign)
+            shift_lanes(l, esz, RIGHT, limit, limit, 1);
+        emit_v(l, keeps_sign ? V_PXOR : V_PANDN, u, u, limit);
+        leave_xmm(l, limit);
+    }
+    emit_v(l, V_PANDN, u, ok, u);
+    emit_v(l, V_POR, t, t, u);
+    ones(l, u);
+    emit_v(l, V_PXOR, ok, ok, u);
+    set_qc_unless_zero(l, ok, bytes_of(insn));
     leave_xmm(l, u);
+    leave_xmm(l, ok);
     finish_from(l, insn, t);
     return true;
 }

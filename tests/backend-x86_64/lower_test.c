@@ -222,6 +222,12 @@ Test(lower, frequent_instructions_need_no_function)
         {4, 0x2f398f5c}, /* SQRSHRUN V28.2S, V26.2D, #7 */
         {2, 0x7f0d975c}, /* UQSHRN B28, H26, #3 */
         {3, 0x1e63c35c}, /* FCVT H28, D26 */
+        {2, 0x4f13775c}, /* SQSHL V28.8H, V26.8H, #3 */
+        {2, 0x6f23775c}, /* UQSHL V28.4S, V26.4S, #3 */
+        {3, 0x6f13675c}, /* SQSHLU V28.8H, V26.8H, #3 */
+        {2, 0x4e09135c}, /* TBX V28.16B, {V26.16B}, V9.16B */
+        {2, 0x0e09335c}, /* TBX V28.8B, {V26.16B, V27.16B}, V9.8B */
+        {4, 0x2ea9735c}, /* UABDL V28.2D, V26.2S, V9.2S */
     };
     uint32_t *words = map_page();
     for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
