@@ -145,11 +145,13 @@ static bool lower_table(struct lower *l, const struct ir_insn *insn)
         emit_v(l, V_PUNPCKLQDQ, t, t, t);
         unsigned u = take_xmm(l);
         emit_v(l, V_PSUBB, u, index, t);
-        leave_xmm(l, index);
+        if (index != table)
+            leave_xmm(l, index);
         index = u;
     }
     emit_v_mem(l, V_PADDUSB, t, index, constant_mem(JIT_OUT_OF_TABLE)); /* bit 7 of those above 15 */
-    leave_xmm(l, index);
+    if (index != table)
+        leave_xmm(l, index);
     if (is_zero_vector(l, otherwise)) {
         unsigned reg = result_xmm(l);
         emit_v(l, V_PSHUFB, reg, table, t);
@@ -162,7 +164,8 @@ static bool lower_table(struct lower *l, const struct ir_insn *insn)
         clear_xmm(l, kept);
         emit_v(l, V_PCMPGTB, kept, kept, t);
         emit_v(l, V_PAND, kept, kept, before);
-        leave_xmm(l, before);
+        if (before != table)
+            leave_xmm(l, before);
         before = kept;
     }
     emit_v(l, V_PSHUFB, t, table, t);

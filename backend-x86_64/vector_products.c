@@ -31,7 +31,8 @@ static bool lower_dot_at_once(struct lower *l, const struct ir_insn *insn)
     emit_v_mem(l, V_PXOR, x, turns_a ? a : b, constant_mem(JIT_SIGN_B));
     emit_v(l, V_PDPBUSD, t, turns_a ? x : a, turns_a ? b : x);
     if (turns_a) {
-        leave_xmm(l, a);
+        if (a != b)
+            leave_xmm(l, a);
         unsigned top = take_xmm(l);
         emit_v_rm(&l->e, V_MOVUPS, top, VEX_NONE, constant_mem(JIT_SIGN_B));
         clear_xmm(l, x);

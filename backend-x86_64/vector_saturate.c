@@ -16,19 +16,6 @@ void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
     l->e.flags_written++;
 }
 
-/* The rare case: the function is called, for the result, too. */
-static struct cold *call_unless_zero(struct lower *l, const struct ir_insn *insn, unsigned reg, unsigned bytes)
-{
-    if (bytes < 16)
-        zero_above(l, reg, bytes);
-    struct cold *cold = new_cold(l, insn);
-    emit_v_rr(&l->e, V_PTEST, reg, VEX_NONE, reg);
-    cold->jumps[0] = emit_jcc(&l->e, CC_NE);
-    cold->back = l->e.at;
-    l->e.flags_written++;
-    return cold;
-}
-
 static void ones(struct lower *l, unsigned reg) { emit_v(l, V_PCMPEQD, reg, reg, reg); }
 
 /* The lowest or highest number of signed lanes of 2, 4 bytes: only the top bit, or all bits but the upper half. */
@@ -80,35 +67,72 @@ static bool lower_short_sum(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* Lanes of 4 and 8 bytes. Signed: the sum's sign differs from those of both summands; the difference's from the minuend's,
- * whose sign differs from the subtrahend's. Unsigned: the sum is below a summand; the minuend is below the subtrahend. */
+/* Where u is negative the sum t has the wrong sign, and becomes the limit on the other side. */
+static void limit_signed(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned u)
+{
+    unsigned esz = insn->esz, bits = 8u << esz, v = take_xmm(l);
+    shift_lanes(l, esz, ARITHMETIC, u, u, bits - 1);
+    shift_lanes(l, esz, ARITHMETIC, v, t, bits - 1);
+    emit_v_mem(l, V_PXOR, v, v, constant_mem(esz == 3 ? JIT_SIGN_D : JIT_SIGN_S));
+    emit_v(l, V_PXOR, v, v, t);
+    emit_v(l, V_PAND, v, v, u);
+    emit_v(l, V_PXOR, t, t, v);
+    leave_xmm(l, v);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+}
+
+/* u = all ones where a sum t of unsigned numbers is below summand a, or the minuend a below the subtrahend b; there t
+ * becomes all ones, or zero. */
+static void limit_unsigned(struct lower *l, const struct ir_insn *insn, bool adds, unsigned t, unsigned u, unsigned a, unsigned b)
+{
+    static const uint8_t max[2] = {V_PMAXUD, V_PMAXUQ}, equal[2] = {V_PCMPEQD, V_PCMPEQQ};
+    unsigned longer = insn->esz - 2u;
+    emit_v(l, (enum x86_vop)max[longer], u, adds ? t : a, adds ? a : b);
+    emit_v(l, V_PXOR, u, u, adds ? t : a);
+    unsigned v = take_xmm(l);
+    clear_xmm(l, v);
+    emit_v(l, (enum x86_vop)equal[longer], u, u, v);
+    if (!adds)
+        emit_v(l, V_PAND, t, t, u);
+    ones(l, v);
+    emit_v(l, V_PXOR, u, u, v);
+    if (adds)
+        emit_v(l, V_POR, t, t, u);
+    leave_xmm(l, v);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+}
+
+/* u is negative where the sum t of a and b has not the sign that both have; or the difference not a's, when b has
+ * another. */
+static void find_wrong_signs(struct lower *l, bool adds, unsigned t, unsigned u, unsigned a, unsigned b)
+{
+    unsigned v = take_xmm(l);
+    emit_v(l, V_PXOR, u, a, adds ? t : b);
+    emit_v(l, V_PXOR, v, adds ? b : a, t);
+    emit_v(l, V_PAND, u, u, v);
+    leave_xmm(l, v);
+}
+
+/* Lanes of 4 and 8 bytes. */
 static bool lower_long_sum(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, sub[2] = {V_PSUBD, V_PSUBQ}, max[2] = {V_PMAXUD, V_PMAXUQ};
-    unsigned esz = insn->esz, longer = esz - 2;
+    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, sub[2] = {V_PSUBD, V_PSUBQ};
+    unsigned longer = insn->esz - 2u;
     bool is_signed = insn->op == IR_vsqadd || insn->op == IR_vsqsub;
     bool adds = insn->op == IR_vsqadd || insn->op == IR_vuqadd;
-    if (!is_signed && !emit_v_has((enum x86_vop)max[longer], host.level, 0))
+    if (longer && host.level < HOST_V4)
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
-    if (is_signed && !free_xmms(l))
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]);
+    if (free_xmms(l) < 3)
         return false;
+    unsigned t = take_xmm(l), u = take_xmm(l);
     emit_v(l, (enum x86_vop)(adds ? add : sub)[longer], t, a, b);
     if (is_signed) {
-        unsigned v = take_xmm(l);
-        emit_v(l, V_PXOR, u, a, adds ? t : b);
-        emit_v(l, V_PXOR, v, adds ? b : a, t);
-        emit_v(l, V_PAND, u, u, v);
-        leave_xmm(l, v);
-        shift_lanes(l, esz, RIGHT, u, u, (8u << esz) - 1);
+        find_wrong_signs(l, adds, t, u, a, b);
+        limit_signed(l, insn, t, u);
     } else {
-        emit_v(l, (enum x86_vop)max[longer], u, adds ? t : a, adds ? a : b);
-        emit_v(l, V_PXOR, u, u, adds ? t : a);
+        limit_unsigned(l, insn, adds, t, u, a, b);
     }
-    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
-    cold->args[0] = (int16_t)(XMM + a);
-    cold->args[1] = (int16_t)(XMM + b);
-    cold->result = (int16_t)(XMM + t);
     leave_xmm(l, u);
     finish_from(l, insn, t);
     return true;
@@ -119,36 +143,31 @@ static void top_bits_of(struct lower *l, unsigned esz, unsigned reg)
     esz ? top_bits(l, esz, reg) : top_bits_of_bytes(l, reg);
 }
 
-/* Words and double words, in the same way: the sum of unsigned numbers is below a summand, or that of signed ones has
- * another sign than both. */
+/* Words and double words, in the same way. */
 static bool lower_mixed_long_sum(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, max[2] = {V_PMAXUD, V_PMAXUQ};
-    unsigned esz = insn->esz, longer = esz - 2;
-    if (!emit_v_has((enum x86_vop)max[longer], host.level, 0))
+    static const uint8_t add[2] = {V_PADDD, V_PADDQ};
+    unsigned longer = insn->esz - 2u;
+    struct x86_mem top = constant_mem(longer ? JIT_SIGN_D : JIT_SIGN_S);
+    if (longer && host.level < HOST_V4)
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
-    top_bits(l, esz, u);
-    emit_v(l, V_PXOR, u, u, a);
-    emit_v(l, (enum x86_vop)add[longer], t, u, b);
+    unsigned a = use_xmm(l, insn->arg[0]), turned = take_xmm(l);
+    emit_v_mem(l, V_PXOR, turned, a, top);
+    leave_xmm(l, a);
+    unsigned b = use_xmm(l, insn->arg[1]);
+    if (free_xmms(l) < 2)
+        return false;
+    unsigned t = take_xmm(l);
+    emit_v(l, (enum x86_vop)add[longer], t, turned, b);
     if (insn->op == IR_vsuqadd) {
-        emit_v(l, (enum x86_vop)max[longer], u, u, t);
-        emit_v(l, V_PXOR, u, u, t);
+        limit_unsigned(l, insn, true, t, turned, b, b);
     } else {
-        emit_v(l, V_PXOR, u, u, t);
-        emit_v(l, V_PXOR, t, t, b);
-        emit_v(l, V_PAND, u, u, t);
-        shift_lanes(l, esz, RIGHT, u, u, (8u << esz) - 1);
-        emit_v(l, V_PXOR, t, t, b);
+        find_wrong_signs(l, true, t, turned, turned, b);
+        leave_xmm(l, b);
+        limit_signed(l, insn, t, turned);
     }
-    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
-    cold->args[0] = (int16_t)(XMM + a);
-    cold->args[1] = (int16_t)(XMM + b);
-    cold->result = (int16_t)(XMM + t);
-    top_bits(l, esz, u);
-    emit_v(l, V_PXOR, t, t, u);
-    cold->back = l->e.at;
-    leave_xmm(l, u);
+    leave_xmm(l, turned);
+    emit_v_mem(l, V_PXOR, t, t, top);
     finish_from(l, insn, t);
     return true;
 }
