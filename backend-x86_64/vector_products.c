@@ -92,22 +92,28 @@ static bool lower_rounded_halves(struct lower *l, const struct ir_insn *insn)
 {
     bool adds = insn->op == IR_vsqrdmlah;
     unsigned bytes = bytes_of(insn);
-    unsigned b = use_xmm(l, insn->arg[1]), c = use_xmm(l, insn->arg[2]), a = use_xmm(l, insn->arg[0]);
-    if (free_xmms(l) < 4)
+    unsigned b = use_xmm(l, insn->arg[1]), a = use_xmm(l, insn->arg[0]), free = free_xmms(l), c = use_xmm(l, insn->arg[2]);
+    if (free < 4) /* with c's, which is read first */
         return false;
-    unsigned n = take_xmm(l), k = take_xmm(l), t = take_xmm(l), u = take_xmm(l);
+    unsigned k = take_xmm(l), u = take_xmm(l);
     ones(l, k);
-    if (adds)
-        emit_v(l, V_PXOR, n, k, a);
-    else
-        move_xmm(l, n, a);
     shift_lanes(l, 1, LEFT, k, k, 15);
-    emit_v(l, V_PUNPCKLWD, t, b, n);
     emit_v(l, V_PUNPCKLWD, u, c, k);
+    emit_v(l, V_PUNPCKHWD, k, k, c);
+    if (c != a && c != b)
+        leave_xmm(l, c);
+    unsigned n = take_xmm(l), t = take_xmm(l);
+    if (adds) {
+        ones(l, n);
+        emit_v(l, V_PXOR, n, n, a);
+    } else {
+        move_xmm(l, n, a);
+    }
+    emit_v(l, V_PUNPCKLWD, t, b, n);
+    emit_v(l, V_PUNPCKHWD, n, n, b);
     emit_v(l, V_PMADDWD, t, t, u);
-    emit_v(l, V_PUNPCKHWD, u, b, n);
-    emit_v(l, V_PUNPCKHWD, n, c, k);
-    emit_v(l, V_PMADDWD, u, u, n);
+    emit_v(l, V_PMADDWD, u, n, k);
+    leave_xmm(l, n);
     ones(l, k);
     if (adds) {
         shift_lanes(l, 2, LEFT, k, k, 14);
@@ -121,6 +127,7 @@ static bool lower_rounded_halves(struct lower *l, const struct ir_insn *insn)
     }
     shift_lanes(l, 2, ARITHMETIC, t, t, 15);
     shift_lanes(l, 2, ARITHMETIC, u, u, 15);
+    n = take_xmm(l);
     emit_v(l, V_PACKSSDW, n, t, u);
     emit_v_unary(l, V_PMOVSXWD, k, n); /* what isn't the same when it is widened again */
     emit_v(l, V_PXOR, t, t, k);

@@ -238,13 +238,32 @@ static bool lower_shift_joined(struct lower *l, const struct ir_insn *insn, bool
     return true;
 }
 
+/* Bytes: `moved` are the bits of b's that stay. */
+static bool lower_insert_of_bytes(struct lower *l, const struct ir_insn *insn, unsigned moved)
+{
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), k = take_temp(l);
+    shift_lanes(l, 1, insn->op == IR_vsli ? LEFT : RIGHT, t, b, (unsigned)insn->imm);
+    if (a != b)
+        leave_xmm(l, b);
+    unsigned mask = take_xmm(l);
+    emit_mov_imm(&l->e, k, 0x0101010101010101u * moved);
+    emit_v_rr(&l->e, V_MOVQ_TO_X, mask, VEX_NONE, k);
+    emit_v(l, V_PUNPCKLQDQ, mask, mask, mask);
+    emit_v(l, V_PAND, t, t, mask);
+    emit_v(l, V_PANDN, mask, mask, a);
+    unsigned reg = result_xmm(l);
+    emit_v(l, V_POR, reg, t, mask);
+    finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
 /* b shifted into a. */
 static bool lower_shift_insert(struct lower *l, const struct ir_insn *insn)
 {
     unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
     bool left = insn->op == IR_vsli;
     if (esz == 0)
-        return false;
+        return lower_insert_of_bytes(l, insn, left ? 0xffu << count & 0xff : 0xffu >> count);
     if (lower_shift_joined(l, insn, left))
         return true;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);

@@ -228,6 +228,12 @@ Test(lower, frequent_instructions_need_no_function)
         {2, 0x4e09135c}, /* TBX V28.16B, {V26.16B}, V9.16B */
         {2, 0x0e09335c}, /* TBX V28.8B, {V26.16B, V27.16B}, V9.8B */
         {4, 0x2ea9735c}, /* UABDL V28.2D, V26.2S, V9.2S */
+        {3, 0x6e428c23}, /* SQRDMLSH V3.8H, V1.8H, V2.8H */
+        {2, 0x6f52d823}, /* SQRDMLAH V3.8H, V1.8H, V2.H[5] */
+        {2, 0x6f0b575c}, /* SLI V28.16B, V26.16B, #3 */
+        {2, 0x2f08475c}, /* SRI V28.8B, V26.8B, #8 */
+        {2, 0x4ea03b5c}, /* SUQADD V28.4S, V26.4S */
+        {4, 0x4ee90f5c}, /* SQADD V28.2D, V26.2D, V9.2D */
     };
     uint32_t *words = map_page();
     for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
