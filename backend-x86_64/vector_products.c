@@ -16,34 +16,33 @@ static void finish_from(struct lower *l, const struct ir_insn *insn, unsigned t)
  * times the sum of what they are multiplied by. */
 static bool lower_dot_at_once(struct lower *l, const struct ir_insn *insn)
 {
-    unsigned a = use_xmm(l, insn->arg[1]), b = use_xmm(l, insn->arg[2]), t = take_xmm(l);
-    if (register_of(l, insn->arg[0]) != NONE)
-        move_xmm(l, t, (unsigned)register_of(l, insn->arg[0]) - XMM);
-    else
-        emit_v_rm(&l->e, V_MOVUPS, t, VEX_NONE, memory_of(l, insn->arg[0]));
+    unsigned a = use_xmm(l, insn->arg[1]), b = use_xmm(l, insn->arg[2]), t = take_xmm(l), x = take_xmm(l);
+    struct x86_mem top = constant_mem(JIT_SIGN_B);
+    clear_xmm(l, t);
     if (insn->op == IR_vusdot) {
         emit_v(l, V_PDPBUSD, t, a, b);
-        finish_from(l, insn, t);
-        return true;
-    }
-    bool turns_a = insn->op == IR_vsdot;
-    unsigned x = take_xmm(l);
-    emit_v_mem(l, V_PXOR, x, turns_a ? a : b, constant_mem(JIT_SIGN_B));
-    emit_v(l, V_PDPBUSD, t, turns_a ? x : a, turns_a ? b : x);
-    if (turns_a) {
+    } else if (insn->op == IR_vudot) {
+        emit_v_mem(l, V_PXOR, x, b, top);
+        emit_v(l, V_PDPBUSD, t, a, x);
+        clear_xmm(l, x);
+        emit_v_rm(&l->e, V_PDPBUSD, x, a, top);
+    } else {
+        emit_v_mem(l, V_PXOR, x, a, top);
+        emit_v(l, V_PDPBUSD, t, x, b);
         if (a != b)
             leave_xmm(l, a);
-        unsigned top = take_xmm(l);
-        emit_v_rm(&l->e, V_MOVUPS, top, VEX_NONE, constant_mem(JIT_SIGN_B));
+        unsigned y = take_xmm(l);
+        emit_v_rm(&l->e, V_MOVUPS, y, VEX_NONE, top);
         clear_xmm(l, x);
-        emit_v(l, V_PDPBUSD, x, top, b);
-        leave_xmm(l, top);
-    } else {
-        clear_xmm(l, x);
-        emit_v_rm(&l->e, V_PDPBUSD, x, a, constant_mem(JIT_SIGN_B));
+        emit_v(l, V_PDPBUSD, x, y, b);
+        leave_xmm(l, y);
     }
-    emit_v(l, V_PSUBD, t, t, x);
+    if (insn->op != IR_vusdot)
+        emit_v(l, V_PSUBD, t, t, x);
     leave_xmm(l, x);
+    unsigned sum = use_xmm(l, insn->arg[0]); /* last: it is what comes late in a loop */
+    emit_v(l, V_PADDD, t, t, sum);
+    leave_xmm(l, sum);
     finish_from(l, insn, t);
     return true;
 }
