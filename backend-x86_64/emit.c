@@ -415,15 +415,15 @@ void emit_v_rm(struct emit *e, enum x86_vop op, unsigned reg, unsigned first, st
 
 void emit_v_shift(struct emit *e, unsigned esz, unsigned digit, unsigned dst, unsigned src, unsigned count)
 {
-    bool quad_arithmetic = esz == 3 && digit == 4;
-    unsigned opcode = quad_arithmetic ? 0x72 : 0x70 + esz;
+    bool evex_only = digit == 0 || (esz == 3 && digit == 4);
+    unsigned opcode = evex_only ? 0x72 : 0x70 + esz;
     if (e->level < HOST_V3) {
         byte(e, 0x66);
         rex_if_needed(e, rex_of(32, 0, NO_REG, dst));
         byte(e, 0x0f);
         byte(e, opcode);
     } else {
-        if (dst > 15 || src > 15 || quad_arithmetic)
+        if (dst > 15 || src > 15 || evex_only)
             evex_prefix(e, 1, 1, esz == 3, digit, dst, src >> 1, src);
         else
             vex_prefix(e, 1, 1, 0, digit, dst, 0, src);

@@ -102,7 +102,7 @@ bool emit_v_commutes(enum x86_vop op);
 void emit_v_rr(struct emit *e, enum x86_vop op, unsigned reg, unsigned first, unsigned rm);
 void emit_v_rm(struct emit *e, enum x86_vop op, unsigned reg, unsigned first, struct x86_mem mem);
 void emit_v_wide_rr(struct emit *e, enum x86_vop op, bool wide, unsigned reg, unsigned first, unsigned rm);
-/* Shifts of lanes by an immediate: esz 1 to 3, digit 2 right, 4 arithmetic right (of quadwords on level 4 only),
+/* Shifts of lanes by an immediate: esz 1 to 3, digit 0 rotated right (4 and 8 bytes, on level 4 only), 2 right, 4 arithmetic right (of quadwords on level 4 only),
  * 6 left; and of the whole register by bytes: esz 3, digit 3 right, 7 left. On level 2 src must be dst. */
 void emit_v_shift(struct emit *e, unsigned esz, unsigned digit, unsigned dst, unsigned src, unsigned count);
 /* The SHA extensions, in legacy encoding: registers XMM0 to XMM15. SHA256RNDS2 has the round's words in XMM0. */

@@ -1,16 +1,9 @@
 /* Floating point on the host's unit under the guest's rounding mode. ARM and x86 agree but where an operation is
  * invalid: there the host traps (MXCSR.IM is clear while compiled code runs), and the guest's instruction is done by
  * its functions instead. Where FPCR asks for what SSE does not do, the block is not entered (check_fpcr). */
-#include "lower.h"
+#include "float.h"
 
-#include <xemu/fp.h>
-
-/* Rows for scalar single, scalar double, vector of singles, vector of doubles. */
-struct fp_row {
-    uint8_t ops[4];
-};
-
-static enum x86_vop op_of(const struct ir_insn *insn, struct fp_row row)
+enum x86_vop op_of(const struct ir_insn *insn, struct fp_row row)
 {
     return (enum x86_vop)row.ops[(insn->lanes == 1 ? 0 : 2) + (insn->esz == 3)];
 }
@@ -24,7 +17,7 @@ static bool is_host_shape(const struct ir_insn *insn)
 
 /* The result of a scalar operation has the rest from an operand of `from_bytes`. Two singles have the result of zeros
  * there, which may be a negative one. */
-static void finish_scalar(struct lower *l, const struct ir_insn *insn, unsigned reg, unsigned from_bytes)
+void finish_scalar(struct lower *l, const struct ir_insn *insn, unsigned reg, unsigned from_bytes)
 {
     unsigned bytes = bytes_of(insn);
     if (bytes < 16 && (insn->lanes > 1 || from_bytes > bytes))
@@ -44,16 +37,16 @@ static unsigned operand_value(struct lower *l, const struct ir_insn *insn, unsig
     return t;
 }
 
-static unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned index)
+unsigned operand(struct lower *l, const struct ir_insn *insn, unsigned index)
 {
     return operand_value(l, insn, insn->arg[index]);
 }
 
-static bool is_shape(const struct ir_insn *insn) { return is_host_shape(insn) || (insn->esz == 2 && insn->lanes == 2); }
+bool is_shape(const struct ir_insn *insn) { return is_host_shape(insn) || (insn->esz == 2 && insn->lanes == 2); }
 
 /* Where the guest looks at FPSR: the result in t goes to the function if it is the smallest normal number, which may
  * have been less before rounding. Additions are exact there. */
-static void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, unsigned t)
+void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, unsigned t)
 {
     struct x86_mem smallest = constant_mem(insn->esz == 3 ? JIT_SMALLEST_D : JIT_SMALLEST_S);
     if (insn->lanes == 1) {
@@ -73,14 +66,14 @@ static void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold 
     cold->jumps[1] = emit_jcc(&l->e, CC_NE);
 }
 
-static bool may_be_tiny(const struct ir_insn *insn)
+bool may_be_tiny(const struct ir_insn *insn)
 {
     return backend_exact_underflow &&
-           (insn->op == IR_fmul || insn->op == IR_fdiv || insn->op == IR_fmuladd || insn->op == IR_fcvt);
+           (insn->op == IR_fmul || insn->op == IR_fmulx || insn->op == IR_fdiv || insn->op == IR_fmuladd || insn->op == IR_fcvt);
 }
 
 /* The rare case of an operation on registers a, b, c with the result in t. */
-static struct cold *open_cold(struct lower *l, const struct ir_insn *insn, unsigned a, unsigned b, unsigned c, unsigned t)
+struct cold *open_cold(struct lower *l, const struct ir_insn *insn, unsigned a, unsigned b, unsigned c, unsigned t)
 {
     struct cold *cold = new_cold(l, insn);
     cold->args[0] = (int16_t)(XMM + a);
@@ -90,7 +83,7 @@ static struct cold *open_cold(struct lower *l, const struct ir_insn *insn, unsig
     return cold;
 }
 
-static void close_cold(struct lower *l, struct cold *cold)
+void close_cold(struct lower *l, struct cold *cold)
 {
     cold->back = l->e.at;
     l->e.flags_written++;
@@ -98,7 +91,7 @@ static void close_cold(struct lower *l, struct cold *cold)
 
 /* t = op(a, b), which may trap and finds every guest register as it was: t is a temporary, or written by the
  * instruction alone. */
-static void emit_trapping(struct lower *l, enum x86_vop op, unsigned t, unsigned a, unsigned b)
+void emit_trapping(struct lower *l, enum x86_vop op, unsigned t, unsigned a, unsigned b)
 {
     if (host.level < HOST_V3) {
         move_xmm(l, t, a);
@@ -109,7 +102,7 @@ static void emit_trapping(struct lower *l, enum x86_vop op, unsigned t, unsigned
 }
 
 /* The same of one operand; a scalar's rest is the operand's. */
-static void emit_trapping_unary(struct lower *l, const struct ir_insn *insn, enum x86_vop op, unsigned t, unsigned a)
+void emit_trapping_unary(struct lower *l, const struct ir_insn *insn, enum x86_vop op, unsigned t, unsigned a)
 {
     if (insn->lanes == 1) {
         emit_trapping(l, op, t, a, a);
@@ -190,7 +183,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
         cold->jumps[0] = emit_jcc(&l->e, CC_P);
     } else {
-        unsigned u = xmm_is_left(l) ? take_xmm(l) : c;
+        unsigned u = free_xmms(l) ? take_xmm(l) : c;
         if (u == c) { /* then a, b, c and t are the temporaries */
             take_fixed(l, XMM + c);
             emit_v_rm(&l->e, V_STOREUPS, c, VEX_NONE, CPU_FIELD(args[2]));
@@ -211,6 +204,35 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[addend].bytes);
+    return true;
+}
+
+/* FRECPS, 2 - a * b: infinity times zero traps, and a NaN has another sign than the host's: its function decides. */
+static bool lower_reciprocal_step(struct lower *l, const struct ir_insn *insn)
+{
+    if (!is_shape(insn) || host.level < HOST_V3)
+        return false;
+    unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), t = take_xmm(l), k = take_temp(l), u = take_xmm(l);
+    emit_mov_imm(&l->e, k, insn->esz == 3 ? 0x4000000000000000 : 0x4000000040000000);
+    emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
+    if (insn->lanes > 1)
+        emit_v(l, V_PUNPCKLQDQ, t, t, t);
+    note_fault_site(l);
+    emit_v_rr(&l->e, op_of(insn, fma_rows[0][1]), t, a, b);
+    struct cold *cold = open_cold(l, insn, a, b, b, t);
+    if (insn->lanes == 1) {
+        emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
+        cold->jumps[0] = emit_jcc(&l->e, CC_P);
+    } else {
+        emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
+        emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
+        cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+    }
+    leave_xmm(l, u);
+    close_cold(l, cold);
+    unsigned reg = result_xmm(l);
+    move_xmm(l, reg, t);
+    finish_scalar(l, insn, reg, 16);
     return true;
 }
 
@@ -265,7 +287,16 @@ static bool lower_mask(struct lower *l, const struct ir_insn *insn)
 static void emit_ucomi(struct lower *l, const struct ir_insn *insn, bool swapped, bool signals)
 {
     static const uint8_t ops[2][2] = {{V_UCOMISS, V_UCOMISD}, {V_COMISS, V_COMISD}};
-    unsigned a = use_xmm(l, insn->arg[swapped]), b = use_xmm(l, insn->arg[!swapped]);
+    unsigned a, b;
+    if (insn->esz == 1) {
+        a = take_xmm(l);
+        b = take_xmm(l);
+        halves_to_singles(l, a, insn->arg[swapped], 1, false);
+        halves_to_singles(l, b, insn->arg[!swapped], 1, false);
+    } else {
+        a = use_xmm(l, insn->arg[swapped]);
+        b = use_xmm(l, insn->arg[!swapped]);
+    }
     if (signals)
         note_fault_site(l);
     emit_v_rr(&l->e, (enum x86_vop)ops[signals && insn->imm][insn->esz == 3], a, VEX_NONE, b);
@@ -311,7 +342,7 @@ static bool first_order(const struct lower *l)
 /* The comparison is done here, where a NaN may trap, and once more where EFLAGS have been lost. */
 static bool lower_fcmp(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->esz < 2)
+    if (insn->esz < 2 && host.level < HOST_V3)
         return false;
     if (l->w[l->now].folded) {
         l->flags_swapped = first_order(l);
@@ -367,136 +398,52 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* --- conversions -------------------------------------------------------------------------------------- */
+/* --- rounding to integers ---------------------------------------------------------------------------- */
 
-static bool lower_from_int(struct lower *l, const struct ir_insn *insn)
+const uint8_t fp_host_rounding[7] = {[FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1, [FP_ZERO] = 3, [FP_CURRENT] = 4};
+
+/* What is left behind the integer is doubled and truncated. */
+void round_ties_away(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned u, unsigned a)
 {
-    unsigned imm = (unsigned)insn->imm;
-    bool is_signed = fp_cvt_signed(imm);
-    if (fp_cvt_rounding(imm) != FP_CURRENT || fp_cvt_fraction(imm) || insn->esz < 2)
-        return false;
-    enum ir_op from_op = insn_at(l, insn->arg[0])->op;
-    bool word = from_op == IR_zext32 || (ir_ops[from_op].flags & IR_WIDTH && insn_at(l, insn->arg[0])->w == 32);
-    if (!is_signed && !word && host.level < HOST_V4)
-        return false;
-    unsigned from = use(l, insn->arg[0]), reg = result_xmm(l);
-    bool as_unsigned = !is_signed && !word;
-    enum x86_vop op = as_unsigned ? (insn->esz == 3 ? V_CVTUSI2SD : V_CVTUSI2SS)
-                                  : (insn->esz == 3 ? V_CVTSI2SD : V_CVTSI2SS);
-    emit_v(l, V_PXOR, reg, reg, reg);
-    emit_v_wide_rr(&l->e, op, true, reg, reg, from);
-    l->w[l->now].bytes = (uint8_t)(1u << insn->esz);
-    return true;
+    enum { TRUNCATE = 3, QUIET = 8 };
+    static const struct fp_row add = {{V_ADDSS, V_ADDSD, V_ADDPS, V_ADDPD}}, sub = {{V_SUBSS, V_SUBSD, V_SUBPS, V_SUBPD}};
+    static const struct fp_row round = {{V_ROUNDSS, V_ROUNDSD, V_ROUNDPS, V_ROUNDPD}};
+    emit_trapping_unary(l, insn, op_of(insn, round), t, a);
+    emit_bytes(&l->e, 1, TRUNCATE | QUIET);
+    emit_trapping(l, op_of(insn, sub), u, a, t);
+    emit_trapping(l, op_of(insn, add), u, u, u);
+    emit_trapping_unary(l, insn, op_of(insn, round), u, u);
+    emit_bytes(&l->e, 1, TRUNCATE | QUIET);
+    emit_trapping(l, op_of(insn, add), t, t, u);
 }
 
-/* The host traps for what does not fit. */
-static bool lower_to_int(struct lower *l, const struct ir_insn *insn)
+void keep_sign(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned u, unsigned a)
 {
-    unsigned how = (unsigned)insn->imm & 0xffff, width = (unsigned)insn->imm >> 16;
-    enum fp_rounding rounding = fp_cvt_rounding(how);
-    bool is_signed = fp_cvt_signed(how);
-    if (insn->esz < 2 || fp_cvt_fraction(how) || rounding > FP_ZERO)
-        return false;
-    if (!is_signed && host.level < HOST_V4)
-        return false;
-    static const uint8_t modes[4] = {[FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1};
-    enum x86_vop round = insn->esz == 3 ? V_ROUNDSD : V_ROUNDSS;
-    unsigned from = use_xmm(l, insn->arg[0]), number = from, t = 0;
-    if (rounding != FP_ZERO) {
-        t = take_xmm(l);
-        note_fault_site(l);
-        emit_v_rr(&l->e, round, t, host.level < HOST_V3 ? t : from, from);
-        emit_bytes(&l->e, 1, modes[rounding] | 8); /* quiet: Inexact only if it fits */
-        from = t;
-    }
-    unsigned reg = rounding != FP_ZERO ? take_temp(l) : result_reg(l);
-    enum x86_vop op = is_signed ? (insn->esz == 3 ? V_CVTTSD2SI : V_CVTTSS2SI) : (insn->esz == 3 ? V_CVTTSD2USI : V_CVTTSS2USI);
-    note_fault_site(l);
-    emit_v_wide_rr(&l->e, op, width == 64, reg, VEX_NONE, from);
-    if (rounding != FP_ZERO) {
-        emit_v_rr(&l->e, round, t, host.level < HOST_V3 ? t : number, number);
-        emit_bytes(&l->e, 1, modes[rounding]);
-        bind_value(l, l->now, reg);
-    }
-    return true;
-}
-
-static bool lower_convert(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned from = (unsigned)insn->imm & 0xff;
-    if (insn->imm >> 8 != FP_CURRENT || from < 2 || insn->esz < 2 || from == insn->esz)
-        return false;
-    if (insn->lanes > 1 && may_be_tiny(insn))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]);
-    if (insn->lanes == 1) {
-        unsigned t = take_xmm(l);
-        emit_v(l, V_PXOR, t, t, t);
-        note_fault_site(l);
-        emit_v_rr(&l->e, from == 2 ? V_CVTSS2SD : V_CVTSD2SS, t, t, a);
-        if (from == 3 && may_be_tiny(insn)) {
-            struct cold *cold = open_cold(l, insn, a, a, a, t);
-            check_tiny(l, insn, cold, t);
-            close_cold(l, cold);
-        }
-        move_xmm(l, result_xmm(l), t);
-        l->w[l->now].bytes = (uint8_t)(1u << insn->esz);
-        return true;
-    }
-    unsigned reg = result_xmm(l);
-    note_fault_site(l);
-    emit_v_unary(l, from == 2 ? V_CVTPS2PD : V_CVTPD2PS, reg, a);
-    l->w[l->now].bytes = from == 2 ? 16 : 8;
-    return true;
-}
-
-/* Vectors of integers to numbers of the same width. */
-static bool lower_lanes_from_int(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned imm = (unsigned)insn->imm;
-    enum x86_vop op = insn->esz == 3 ? V_CVTQQ2PD : V_CVTDQ2PS;
-    if (imm != FP_CVT(FP_CURRENT, true, 0) || insn->esz < 2 || !emit_v_has(op, host.level, 0))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm_apart(l);
-    if (bytes_of(insn) < 16) { /* inexact results of what is above would raise flags */
-        zero_above(l, (move_xmm(l, reg, a), reg), bytes_of(insn));
-        a = reg;
-    }
-    emit_v_unary(l, op, reg, a);
-    l->w[l->now].bytes = (uint8_t)bytes_of(insn);
-    return true;
-}
-
-static bool lower_lanes_to_int(struct lower *l, const struct ir_insn *insn)
-{
-    enum x86_vop op = insn->esz == 3 ? V_CVTTPD2QQ : V_CVTTPS2DQ;
-    if (insn->imm != FP_CVT(FP_ZERO, true, 0) || !is_shape(insn) || !emit_v_has(op, host.level, 0))
-        return false;
-    unsigned bytes = bytes_of(insn), a = use_xmm(l, insn->arg[0]);
-    if (l->w[insn->arg[0]].bytes > bytes) {
-        unsigned t = take_xmm(l);
-        move_xmm(l, t, a);
-        zero_above(l, t, bytes);
-        a = t;
-    }
-    unsigned reg = result_xmm(l);
-    note_fault_site(l);
-    emit_v_unary(l, op, reg, a);
-    l->w[l->now].bytes = (uint8_t)bytes;
-    return true;
+    emit_v_mem(l, V_PAND, u, a, constant_mem(insn->esz == 3 ? JIT_SIGN_D : JIT_SIGN_S));
+    shift_lanes(l, insn->esz, LEFT, t, t, 1);
+    shift_lanes(l, insn->esz, RIGHT, t, t, 1);
+    emit_v(l, V_POR, t, t, u);
 }
 
 /* FRINT*: without FRINTX the inexact result raises nothing (bit 3). */
 static bool lower_round(struct lower *l, const struct ir_insn *insn)
 {
     static const struct fp_row row = {{V_ROUNDSS, V_ROUNDSD, V_ROUNDPS, V_ROUNDPD}};
-    static const uint8_t modes[7] = {[FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1, [FP_ZERO] = 3, [FP_CURRENT] = 4};
     unsigned rounding = (unsigned)insn->imm & 7, exact = (unsigned)insn->imm >> 3;
-    if (!is_shape(insn) || rounding == FP_TIEAWAY || rounding == FP_ODD)
+    if (!is_shape(insn) || rounding == FP_ODD)
         return false;
     unsigned a = operand(l, insn, 0), t = take_xmm(l);
+    if (rounding == FP_TIEAWAY) {
+        unsigned u = take_xmm(l);
+        round_ties_away(l, insn, t, u, a);
+        keep_sign(l, insn, t, u, a);
+        unsigned reg = result_xmm(l);
+        move_xmm(l, reg, t);
+        finish_scalar(l, insn, reg, 16);
+        return true;
+    }
     emit_trapping_unary(l, insn, op_of(insn, row), t, a);
-    emit_bytes(&l->e, 1, modes[rounding] | (exact ? 0 : 8));
+    emit_bytes(&l->e, 1, fp_host_rounding[rounding] | (exact ? 0 : 8));
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
@@ -525,6 +472,7 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
     case IR_fsub:
         return lower_arithmetic(l, insn, sub);
     case IR_fmul:
+    case IR_fmulx: /* which differs where it is invalid */
         return lower_arithmetic(l, insn, mul);
     case IR_fdiv:
         return lower_arithmetic(l, insn, div);
@@ -532,6 +480,8 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
         return lower_sqrt(l, insn);
     case IR_fmuladd:
         return lower_fma(l, insn);
+    case IR_frecps:
+        return lower_reciprocal_step(l, insn);
     case IR_fmax:
     case IR_fmaxnm:
         return lower_extreme(l, insn, true);
@@ -542,20 +492,12 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
         return lower_mask(l, insn);
     case IR_fcmp:
         return lower_fcmp(l, insn);
-    case IR_fp_to_int:
-        return lower_to_int(l, insn);
-    case IR_int_to_fp:
-        return lower_from_int(l, insn);
-    case IR_fcvt:
-        return lower_convert(l, insn);
-    case IR_fp_to_int_lane:
-        return lower_lanes_to_int(l, insn);
-    case IR_int_to_fp_lane:
-        return lower_lanes_from_int(l, insn);
     case IR_frint:
         return lower_round(l, insn);
+    case IR_fmlal:
+        return lower_half_products(l, insn);
     default:
-        return false;
+        return lower_conversion(l, insn);
     }
 }
 
@@ -573,5 +515,5 @@ bool lower_float(struct lower *l, const struct ir_insn *insn)
         return lower_sign(l, insn);
     if (!(ir_ops[insn->op].flags & IR_FPCR) || (l->careful && jit_traps_often(l->pc)))
         return false;
-    return lower_operation(l, insn);
+    return (insn->esz == 1 && lower_half(l, insn)) || lower_operation(l, insn);
 }

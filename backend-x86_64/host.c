@@ -38,7 +38,7 @@ static enum host_level best_level(void)
 {
     __builtin_cpu_init();
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-              __builtin_cpu_supports("fma") && __builtin_cpu_supports("lzcnt");
+              __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") && __builtin_cpu_supports("lzcnt");
     bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
               __builtin_cpu_supports("avx512dq");
@@ -63,6 +63,7 @@ void host_init(enum host_level limit)
     host.aes = extras && __builtin_cpu_supports("aes");
     host.pclmul = extras && __builtin_cpu_supports("pclmul");
     host.gfni = host.level >= HOST_V4 && __builtin_cpu_supports("gfni");
+    host.vnni = host.level >= HOST_V4 && __builtin_cpu_supports("avx512vnni");
     host.bitalg = host.level >= HOST_V4 && __builtin_cpu_supports("avx512bitalg");
     host.sha = host.level >= HOST_V3 && has_sha();
     pin_vectors();
@@ -72,11 +73,21 @@ void host_init(enum host_level limit)
 
 #define EACH_Q(x) {.d = {x, x}}
 #define NO 0x80 /* PSHUFB: zero */
+#define EACH_BYTE(f, ...)                                                                               \
+    {.b = {f(0, __VA_ARGS__), f(1, __VA_ARGS__), f(2, __VA_ARGS__), f(3, __VA_ARGS__), f(4, __VA_ARGS__),  \
+           f(5, __VA_ARGS__), f(6, __VA_ARGS__), f(7, __VA_ARGS__), f(8, __VA_ARGS__), f(9, __VA_ARGS__),  \
+           f(10, __VA_ARGS__), f(11, __VA_ARGS__), f(12, __VA_ARGS__), f(13, __VA_ARGS__),                 \
+           f(14, __VA_ARGS__), f(15, __VA_ARGS__)}}
+#define NOT_THIRD(i, esz, part) ((i >> esz) % 3 == part ? 0 : 0xff)
+#define TWO_THIRDS(esz) EACH_BYTE(NOT_THIRD, esz, 0), EACH_BYTE(NOT_THIRD, esz, 1), EACH_BYTE(NOT_THIRD, esz, 2)
+#define STRIDE_BYTE(i, step, lanes) (step * i % lanes)
+#define STRIDE_HALF(i, step, lanes) (step * (i / 2) % lanes * 2 + i % 2)
 #define HALF_ZERO NO, NO, NO, NO, NO, NO, NO, NO
 
 static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_LOW_1] = {.d = {0xff, 0}},
     [JIT_LOW_2] = {.d = {0xffff, 0}},
+    [JIT_SIGN_B] = EACH_Q(0x8080808080808080),
     [JIT_SIGN_S] = EACH_Q(0x8000000080000000),
     [JIT_SIGN_D] = EACH_Q(0x8000000000000000),
     [JIT_SMALLEST_S] = EACH_Q(0x0100000001000000),
@@ -84,6 +95,8 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_EVEN_BYTES] = EACH_Q(0x00ff00ff00ff00ff),
     [JIT_NIBBLES] = EACH_Q(0x0f0f0f0f0f0f0f0f),
     [JIT_NIBBLE_BITS] = {.b = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4}},
+    [JIT_LEADING_HIGH] = {.b = {8, 3, 2, 2, 1, 1, 1, 1}},
+    [JIT_LEADING_LOW] = {.b = {8, 7, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4, 4, 4, 4, 4}},
     [JIT_MIRROR_BITS] = EACH_Q(0x8040201008040201),
     [JIT_OUT_OF_TABLE] = EACH_Q(0x7070707070707070),
     [JIT_PACK_B] = {.b = {0, 2, 4, 6, 8, 10, 12, 14, HALF_ZERO}},
@@ -98,6 +111,15 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_REV64] = {.b = {7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8}},
     [JIT_REV32_H] = {.b = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13}},
     [JIT_REV64_H] = {.b = {6, 7, 4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11, 8, 9}},
+    [JIT_STICKY_BITS] = EACH_Q(0x1fffffff),
+    [JIT_STRIDE_B] = EACH_BYTE(STRIDE_BYTE, 3, 16),
+    [JIT_STRIDE_B8] = EACH_BYTE(STRIDE_BYTE, 3, 8),
+    [JIT_STRIDE_H] = EACH_BYTE(STRIDE_HALF, 3, 8),
+    [JIT_STRIDE_BACK_B] = EACH_BYTE(STRIDE_BYTE, 11, 16),
+    [JIT_TWO_THIRDS_B] = TWO_THIRDS(0),
+    [JIT_TWO_THIRDS_H] = TWO_THIRDS(1),
+    [JIT_TWO_THIRDS_S] = TWO_THIRDS(2),
+    [JIT_TWO_THIRDS_D] = TWO_THIRDS(3),
 };
 
 unsigned backend_best_level(void) { return best_level(); }
@@ -107,7 +129,7 @@ uint64_t backend_host_key(void)
 {
     return (uint64_t)host.level | (uint64_t)host.lzcnt << 8 | (uint64_t)host.bmi2 << 9 | (uint64_t)host.aes << 10 |
            (uint64_t)host.pclmul << 11 | (uint64_t)host.gfni << 12 | (uint64_t)host.sha << 13 |
-           (uint64_t)host.bitalg << 14;
+           (uint64_t)host.bitalg << 14 | (uint64_t)host.vnni << 15;
 }
 
 const union vec *backend_constants(void) { return host_constants; }

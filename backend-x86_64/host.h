@@ -8,7 +8,7 @@
 
 struct host {
     enum host_level level;
-    bool lzcnt, bmi2, aes, pclmul, gfni, sha, bitalg;
+    bool lzcnt, bmi2, aes, pclmul, gfni, sha, bitalg, vnni;
     uint8_t xmm_temps;      /* count, of xmm_temp[] */
     uint8_t xmm_temp[8];
     int8_t v_pin[32];       /* XMM register of each vector register, or -1 */

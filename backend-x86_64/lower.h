@@ -177,8 +177,9 @@ static inline unsigned bytes_of(const struct ir_insn *insn) { return (unsigned)i
 /* Temporaries, busy until the operation ends. */
 unsigned take_temp(struct lower *l);
 unsigned take_xmm(struct lower *l); /* number of the XMM register; below 16 */
-bool xmm_is_left(const struct lower *l);       /* whether take_xmm() will find one */
+unsigned free_xmms(const struct lower *l);     /* how often take_xmm() will find one */
 void leave_xmm(struct lower *l, unsigned reg); /* the operation has read it: it may be another's */
+void leave_temp(struct lower *l, unsigned reg);
 void take_fixed(struct lower *l, unsigned reg);
 
 /* A register that holds the value; read only. Vectors: the number of the XMM register. */
@@ -260,10 +261,15 @@ bool lower_integer(struct lower *l, const struct ir_insn *insn);
 bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
+bool lower_shifts(struct lower *l, const struct ir_insn *insn);      /* vector_shifts.c, another */
+bool lower_bits(struct lower *l, const struct ir_insn *insn);        /* vector_bits.c, a part of lower_vector() */
 bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.c, a part of lower_vector() */
 bool lower_crc32(struct lower *l, const struct ir_insn *insn);       /* vector_crypto.c, a part of lower_integer() */
 bool lower_saturating(struct lower *l, const struct ir_insn *insn);  /* vector_saturate.c, another */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
+bool lower_sha512(struct lower *l, const struct ir_insn *insn);      /* vector_sha512.c, a part of lower_crypto() */
+bool lower_product(struct lower *l, const struct ir_insn *insn);     /* vector_products.c, a part of lower_saturating() */
+bool lower_structure(struct lower *l, const struct ir_insn *insn);   /* structure.c, a part of lower_permutation() */
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 /* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);
@@ -280,11 +286,17 @@ void emit_v_unary(struct lower *l, enum x86_vop op, unsigned reg, unsigned a);
 void emit_v_mem(struct lower *l, enum x86_vop op, unsigned reg, unsigned a, struct x86_mem mem);
 void move_xmm(struct lower *l, unsigned to, unsigned from);
 void clear_xmm(struct lower *l, unsigned reg);
+void all_ones(struct lower *l, unsigned reg);
 /* Lanes by an immediate, or (esz 3) the whole register by bytes; the values are emit_v_shift()'s digits. */
-enum { RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6, BYTES_LEFT = 7 };
+enum { ROTATE_RIGHT, RIGHT = 2, BYTES_RIGHT = 3, ARITHMETIC = 4, LEFT = 6, BYTES_LEFT = 7 };
 void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, unsigned a, unsigned count);
+/* reg = each lane of a (4 or 8 bytes; reg may be a) rotated left. */
+void rotate_lanes(struct lower *l, unsigned esz, unsigned reg, unsigned a, unsigned count);
 void zero_above(struct lower *l, unsigned reg, unsigned bytes);
 void finish_vector(struct lower *l, unsigned reg, unsigned bytes);
+
+/* vector_saturate.c: FPSR.QC, unless the register is zero within `bytes`; it may change above. */
+void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes);
 
 /* call.c */
 void call_function(struct lower *l, const struct ir_insn *insn);

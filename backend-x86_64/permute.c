@@ -67,6 +67,13 @@ static bool lower_transpose(struct lower *l, const struct ir_insn *insn)
         emit_v(l, second ? V_PUNPCKHQDQ : V_PUNPCKLQDQ, result_xmm(l), a, b);
         return true;
     }
+    if (esz == 2 && a == b) {
+        unsigned reg = result_xmm(l);
+        emit_v_unary(l, V_PSHUFD, reg, a);
+        emit_bytes(&l->e, 1, second ? 0xf5 : 0xa0);
+        finish_vector(l, reg, bytes_of(insn));
+        return true;
+    }
     unsigned t = take_xmm(l), reg = result_xmm_apart(l);
     if (second) {
         shift_lanes(l, esz + 1, RIGHT, t, b, bits);
@@ -129,8 +136,7 @@ static bool ends_in_zero(const struct lower *l, unsigned v)
 static bool lower_table(struct lower *l, const struct ir_insn *insn)
 {
     unsigned otherwise = insn->arg[2];
-    if (!ends_in_zero(l, otherwise))
-        return false;
+    bool extends = !ends_in_zero(l, otherwise);
     unsigned table = use_xmm(l, insn->arg[0]), index = use_xmm(l, insn->arg[1]), t = take_xmm(l);
     if (insn->imm) {
         unsigned k = take_temp(l);
@@ -139,17 +145,32 @@ static bool lower_table(struct lower *l, const struct ir_insn *insn)
         emit_v(l, V_PUNPCKLQDQ, t, t, t);
         unsigned u = take_xmm(l);
         emit_v(l, V_PSUBB, u, index, t);
+        if (index != table)
+            leave_xmm(l, index);
         index = u;
     }
     emit_v_mem(l, V_PADDUSB, t, index, constant_mem(JIT_OUT_OF_TABLE)); /* bit 7 of those above 15 */
+    if (index != table)
+        leave_xmm(l, index);
     if (is_zero_vector(l, otherwise)) {
         unsigned reg = result_xmm(l);
         emit_v(l, V_PSHUFB, reg, table, t);
         finish_vector(l, reg, bytes_of(insn));
         return true;
     }
+    unsigned before = use_xmm(l, otherwise);
+    if (extends) { /* only what is out of range stays */
+        unsigned kept = take_xmm(l);
+        clear_xmm(l, kept);
+        emit_v(l, V_PCMPGTB, kept, kept, t);
+        emit_v(l, V_PAND, kept, kept, before);
+        if (before != table)
+            leave_xmm(l, before);
+        before = kept;
+    }
     emit_v(l, V_PSHUFB, t, table, t);
-    unsigned before = use_xmm(l, otherwise), reg = result_xmm(l);
+    leave_xmm(l, table);
+    unsigned reg = result_xmm(l);
     emit_v(l, V_POR, reg, before, t);
     finish_vector(l, reg, bytes_of(insn));
     return true;
@@ -174,6 +195,6 @@ bool lower_permutation(struct lower *l, const struct ir_insn *insn)
     case IR_vtable:
         return lower_table(l, insn);
     default:
-        return false;
+        return lower_structure(l, insn);
     }
 }

@@ -173,15 +173,17 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
 unsigned take_temp(struct lower *l) { return take_from(l, temps, TEMPS, 0); }
 unsigned take_xmm(struct lower *l) { return take_from(l, host.xmm_temp, host.xmm_temps, XMM) - XMM; }
 
-bool xmm_is_left(const struct lower *l)
+unsigned free_xmms(const struct lower *l)
 {
-    uint64_t free = 0;
+    unsigned free = 0;
     for (unsigned i = 0; i < host.xmm_temps; i++)
-        free |= ~l->busy & 1ull << (XMM + host.xmm_temp[i]);
-    return free != 0;
+        free += !(l->busy >> (XMM + host.xmm_temp[i]) & 1);
+    return free;
 }
 
 void leave_xmm(struct lower *l, unsigned reg) { l->busy &= ~(1ull << (XMM + reg)); }
+
+void leave_temp(struct lower *l, unsigned reg) { l->busy &= ~(1ull << reg); }
 
 void take_fixed(struct lower *l, unsigned reg)
 {

@@ -70,6 +70,20 @@ void shift_lanes(struct lower *l, unsigned esz, unsigned digit, unsigned reg, un
     emit_v_shift(&l->e, esz, digit, reg, a, count);
 }
 
+void rotate_lanes(struct lower *l, unsigned esz, unsigned reg, unsigned a, unsigned count)
+{
+    unsigned bits = 8u << esz;
+    if (host.level >= HOST_V4) {
+        shift_lanes(l, esz, ROTATE_RIGHT, reg, a, bits - count);
+        return;
+    }
+    unsigned t = take_xmm(l);
+    shift_lanes(l, esz, RIGHT, t, a, bits - count);
+    shift_lanes(l, esz, LEFT, reg, a, count);
+    emit_v(l, V_POR, reg, reg, t);
+    leave_xmm(l, t);
+}
+
 void zero_above(struct lower *l, unsigned reg, unsigned bytes)
 {
     if (bytes == 8)
@@ -89,7 +103,7 @@ void finish_vector(struct lower *l, unsigned reg, unsigned bytes)
 }
 
 void clear_xmm(struct lower *l, unsigned reg) { emit_v(l, V_PXOR, reg, reg, reg); }
-static void all_ones(struct lower *l, unsigned reg)
+void all_ones(struct lower *l, unsigned reg)
 {
     if (reg < 16)
         emit_v(l, V_PCMPEQD, reg, reg, reg);
@@ -318,124 +332,6 @@ static bool lower_vmul(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* --- shifts ------------------------------------------------------------------------------------------- */
-
-static bool lower_shift(struct lower *l, const struct ir_insn *insn, unsigned digit)
-{
-    unsigned esz = insn->esz, bytes = bytes_of(insn), count = (unsigned)insn->imm, bits = 8u << esz;
-    if (digit == ARITHMETIC && esz == 3 && host.level < HOST_V4)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]);
-    if (esz == 0) {
-        unsigned reg = result_xmm_apart(l);
-        if (digit == ARITHMETIC) { /* logical, then the sign from the top of what is left */
-            unsigned top = count < bits ? count : bits - 1, t = take_xmm(l), k = take_temp(l);
-            shift_lanes(l, 1, RIGHT, reg, a, top);
-            emit_mov_imm(&l->e, k, 0x0101010101010101u * (0xffu >> top));
-            emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-            emit_v(l, V_PUNPCKLQDQ, t, t, t);
-            emit_v(l, V_PAND, reg, reg, t);
-            emit_mov_imm(&l->e, k, 0x0101010101010101u * (0x80u >> top));
-            emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-            emit_v(l, V_PUNPCKLQDQ, t, t, t);
-            emit_v(l, V_PXOR, reg, reg, t);
-            emit_v(l, V_PSUBB, reg, reg, t);
-        } else {
-            unsigned keep = digit == LEFT ? 0xffu << count & 0xff : count < bits ? 0xffu >> count : 0;
-            unsigned t = take_xmm(l), k = take_temp(l);
-            shift_lanes(l, 1, digit, reg, a, count);
-            emit_mov_imm(&l->e, k, 0x0101010101010101u * keep);
-            emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-            emit_v(l, V_PUNPCKLQDQ, t, t, t);
-            emit_v(l, V_PAND, reg, reg, t);
-        }
-        finish_vector(l, reg, bytes);
-        return true;
-    }
-    unsigned reg = result_xmm(l);
-    shift_lanes(l, esz, digit, reg, a, count);
-    if (bytes < 16 && l->w[insn->arg[0]].bytes > bytes)
-        zero_above(l, reg, bytes);
-    l->w[l->now].bytes = (uint8_t)bytes;
-    return true;
-}
-
-/* Rounding shifts right: the bit that is shifted out last is added. */
-static bool lower_rounding_shift(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t add[4] = {0, V_PADDW, V_PADDD, V_PADDQ};
-    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
-    bool is_signed = insn->op == IR_vsrshri;
-    if (esz == 0 || (is_signed && esz == 3 && host.level < HOST_V4))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), reg = result_xmm_apart(l);
-    shift_lanes(l, esz, LEFT, t, a, bits - count);
-    shift_lanes(l, esz, RIGHT, t, t, bits - 1);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, reg, a, count);
-    emit_v(l, (enum x86_vop)add[esz], reg, reg, t);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* Shifts by the signed low byte of each lane of b: left by it and right by its opposite, one of which is out of
- * range and gives 0 (or the sign). */
-static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t left[4] = {0, V_PSLLVW, V_PSLLVD, V_PSLLVQ}, right[4] = {0, V_PSRLVW, V_PSRLVD, V_PSRLVQ};
-    static const uint8_t arithmetic[4] = {0, V_PSRAVW, V_PSRAVD, V_PSRAVQ}, sub[4] = {0, V_PSUBW, V_PSUBD, V_PSUBQ};
-    unsigned esz = insn->esz, bits = 8u << esz;
-    bool is_signed = insn->op == IR_vsshl;
-    if (esz == 0 || !emit_v_has((enum x86_vop)left[esz], host.level, 0) ||
-        (is_signed && (host.level < HOST_V4 || !emit_v_has((enum x86_vop)arithmetic[esz], host.level, 0))))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), count = take_xmm(l), t = take_xmm(l);
-    unsigned reg = result_xmm_apart(l);
-    /* The low byte and its opposite. Where the sign is of no use they may be unsigned: those from 128 on are out of
-     * range, too. */
-    shift_lanes(l, esz, LEFT, count, b, bits - 8);
-    clear_xmm(l, t);
-    emit_v(l, (enum x86_vop)sub[esz], t, t, count);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, count, count, bits - 8);
-    shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, t, t, bits - 8); /* to the right */
-    if (!is_signed) {
-        emit_v(l, (enum x86_vop)right[esz], t, a, t);
-        emit_v(l, (enum x86_vop)left[esz], reg, a, count);
-        emit_v(l, V_POR, reg, reg, t);
-    } else { /* the arithmetic shift's result where the count is negative */
-        emit_v(l, (enum x86_vop)arithmetic[esz], t, a, t);
-        emit_v(l, (enum x86_vop)left[esz], reg, a, count);
-        shift_lanes(l, esz, ARITHMETIC, count, count, bits - 1);
-        emit_v_imm(l, V_PTERNLOG, count, t, reg, 0xca); /* count ? t : reg */
-        move_xmm(l, reg, count);
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* b shifted into a. */
-static bool lower_shift_insert(struct lower *l, const struct ir_insn *insn)
-{
-    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
-    bool left = insn->op == IR_vsli;
-    if (esz == 0)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);
-    if (!left && count == bits) {
-        move_xmm(l, reg, a);
-    } else {
-        shift_lanes(l, esz, left ? LEFT : RIGHT, t, b, count);
-        if (count) { /* the bits of a that stay */
-            shift_lanes(l, esz, left ? LEFT : RIGHT, reg, a, bits - count);
-            shift_lanes(l, esz, left ? RIGHT : LEFT, reg, reg, bits - count);
-            emit_v(l, V_POR, reg, reg, t);
-        } else {
-            move_xmm(l, reg, t);
-        }
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
 /* --- comparisons, selection --------------------------------------------------------------------------- */
 
 static bool lower_compare(struct lower *l, const struct ir_insn *insn)
@@ -533,11 +429,11 @@ static bool lower_orn(struct lower *l, const struct ir_insn *insn)
 /* Absolute differences: the larger minus the smaller. */
 static bool lower_difference(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t sub[3] = {V_PSUBB, V_PSUBW, V_PSUBD};
-    static const uint8_t max[2][3] = {{V_PMAXUB, V_PMAXUW, V_PMAXUD}, {V_PMAXSB, V_PMAXSW, V_PMAXSD}};
-    static const uint8_t min[2][3] = {{V_PMINUB, V_PMINUW, V_PMINUD}, {V_PMINSB, V_PMINSW, V_PMINSD}};
+    static const uint8_t sub[4] = {V_PSUBB, V_PSUBW, V_PSUBD, V_PSUBQ};
+    static const uint8_t max[2][4] = {{V_PMAXUB, V_PMAXUW, V_PMAXUD, V_PMAXUQ}, {V_PMAXSB, V_PMAXSW, V_PMAXSD, V_PMAXSQ}};
+    static const uint8_t min[2][4] = {{V_PMINUB, V_PMINUW, V_PMINUD, V_PMINUQ}, {V_PMINSB, V_PMINSW, V_PMINSD, V_PMINSQ}};
     bool is_signed = insn->op == IR_vsabd;
-    if (insn->esz == 3)
+    if (!emit_v_has((enum x86_vop)max[is_signed][insn->esz], host.level, 0))
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), reg = result_xmm_apart(l);
     emit_v(l, (enum x86_vop)max[is_signed][insn->esz], reg, a, b);
@@ -559,71 +455,6 @@ static bool lower_halving(struct lower *l, const struct ir_insn *insn)
     shift_lanes(l, insn->esz, is_signed ? ARITHMETIC : RIGHT, t, t, 1);
     emit_v(l, V_PAND, reg, a, b);
     emit_v(l, (enum x86_vop)add[insn->esz], reg, reg, t);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* Bits of each byte: by halves through a table. */
-static bool lower_count(struct lower *l, const struct ir_insn *insn)
-{
-    if (insn->esz != 0)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg;
-    if (host.bitalg) {
-        reg = result_xmm(l);
-        emit_v_unary(l, V_POPCNTB, reg, a);
-    } else {
-        unsigned high = take_xmm(l), low = take_xmm(l), table = take_xmm(l);
-        emit_v_mem(l, V_PAND, low, a, constant_mem(JIT_NIBBLES));
-        shift_lanes(l, 1, RIGHT, high, a, 4);
-        emit_v_mem(l, V_PAND, high, high, constant_mem(JIT_NIBBLES));
-        emit_v_rm(&l->e, V_MOVUPS, table, VEX_NONE, constant_mem(JIT_NIBBLE_BITS));
-        emit_v(l, V_PSHUFB, low, table, low);
-        emit_v(l, V_PSHUFB, table, table, high);
-        reg = result_xmm(l);
-        emit_v(l, V_PADDB, reg, low, table);
-    }
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-/* Halfwords: each alone at the top of a word, above ones, so that 16 is the most. */
-static void leading_zeros_of_halves(struct lower *l, unsigned reg, unsigned a)
-{
-    unsigned low = take_xmm(l), mask = take_xmm(l);
-    all_ones(l, mask);
-    shift_lanes(l, 2, RIGHT, mask, mask, 16);
-    shift_lanes(l, 2, LEFT, low, a, 16);
-    emit_v(l, V_POR, low, low, mask);
-    emit_v(l, V_POR, mask, mask, a);
-    emit_v_unary(l, V_PLZCNTD, low, low);
-    emit_v_unary(l, V_PLZCNTD, mask, mask);
-    shift_lanes(l, 2, LEFT, mask, mask, 16);
-    emit_v(l, V_POR, reg, low, mask);
-}
-
-static bool lower_leading_zeros(struct lower *l, const struct ir_insn *insn)
-{
-    static const uint8_t ops[4] = {0, V_PLZCNTD, V_PLZCNTD, V_PLZCNTQ};
-    unsigned esz = insn->esz;
-    if (!emit_v_has((enum x86_vop)ops[esz], host.level, 0))
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm(l);
-    if (esz == 1)
-        leading_zeros_of_halves(l, reg, a);
-    else
-        emit_v_unary(l, (enum x86_vop)ops[esz], reg, a);
-    finish_vector(l, reg, bytes_of(insn));
-    return true;
-}
-
-static bool lower_mirror(struct lower *l, const struct ir_insn *insn)
-{
-    if (!host.gfni || insn->esz != 0)
-        return false;
-    unsigned a = use_xmm(l, insn->arg[0]), reg = result_xmm(l);
-    emit_v_rm(&l->e, V_GF2P8AFFINE, reg, a, constant_mem(JIT_MIRROR_BITS));
-    emit_bytes(&l->e, 1, 0);
     finish_vector(l, reg, bytes_of(insn));
     return true;
 }
@@ -701,21 +532,6 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     case IR_vmul:
         return lower_vmul(l, insn);
-    case IR_vshli:
-        return lower_shift(l, insn, LEFT);
-    case IR_vushri:
-        return lower_shift(l, insn, RIGHT);
-    case IR_vsshri:
-        return lower_shift(l, insn, ARITHMETIC);
-    case IR_vsrshri:
-    case IR_vurshri:
-        return lower_rounding_shift(l, insn) || lower_saturating(l, insn);
-    case IR_vsshl:
-    case IR_vushl:
-        return lower_shift_by(l, insn);
-    case IR_vsli:
-    case IR_vsri:
-        return lower_shift_insert(l, insn);
     case IR_vcmge:
     case IR_vcmhi:
     case IR_vcmhs:
@@ -735,12 +551,6 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
     case IR_vshadd:
     case IR_vuhadd:
         return lower_halving(l, insn) || lower_saturating(l, insn);
-    case IR_vcnt:
-        return lower_count(l, insn);
-    case IR_vclz:
-        return lower_leading_zeros(l, insn);
-    case IR_vrbit:
-        return lower_mirror(l, insn);
     case IR_vsxtl:
     case IR_vuxtl:
         return lower_widen(l, insn);
@@ -752,7 +562,7 @@ bool lower_vector(struct lower *l, const struct ir_insn *insn)
         return true;
     }
     default:
-        return lower_binary_row(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
+        return lower_binary_row(l, insn) || lower_shifts(l, insn) || lower_bits(l, insn) || lower_permutation(l, insn) || lower_saturating(l, insn) ||
                lower_crypto(l, insn);
     }
 }

@@ -90,16 +90,6 @@ static bool lower_sha256_schedule(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* reg = each lane of 4 bytes of a rotated left. */
-static void rotate_words(struct lower *l, unsigned reg, unsigned a, unsigned count)
-{
-    unsigned t = take_xmm(l);
-    shift_lanes(l, 2, RIGHT, t, a, 32 - count);
-    shift_lanes(l, 2, LEFT, reg, a, count);
-    emit_v(l, V_POR, reg, reg, t);
-    leave_xmm(l, t);
-}
-
 /* Four rounds of SHA-1. The host has the lanes the other way round and adds the round's constant itself, which is taken
  * off before; it wants E added to the first word. */
 static bool lower_sha1_rounds(struct lower *l, const struct ir_insn *insn)
@@ -135,7 +125,7 @@ static bool lower_sha1_rounds(struct lower *l, const struct ir_insn *insn)
 static bool lower_sha1h(struct lower *l, const struct ir_insn *insn)
 {
     unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
-    rotate_words(l, t, a, 30);
+    rotate_lanes(l, 2, t, a, 30);
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_vector(l, reg, 4);
@@ -168,11 +158,11 @@ static bool lower_sha1su1(struct lower *l, const struct ir_insn *insn)
         leave_xmm(l, b);
     leave_xmm(l, a);
     unsigned u = take_xmm(l);
-    rotate_words(l, u, t, 1);
+    rotate_lanes(l, 2, u, t, 1);
     emit_v_unary(l, V_PSHUFD, t, u); /* the first in all lanes */
     emit_bytes(&l->e, 1, 0);
     shift_lanes(l, 3, BYTES_LEFT, t, t, 12);
-    rotate_words(l, t, t, 1);
+    rotate_lanes(l, 2, t, t, 1);
     emit_v(l, V_PXOR, u, u, t);
     move_xmm(l, result_xmm(l), u);
     return true;
@@ -246,6 +236,6 @@ bool lower_crypto(struct lower *l, const struct ir_insn *insn)
     case IR_pmull:
         return lower_pmull(l, insn);
     default:
-        return false;
+        return lower_sha512(l, insn);
     }
 }

@@ -1,10 +1,10 @@
-/* Vectors of integers that saturate: the host's saturating operations, with FPSR.QC; dot products; halving. */
+/* Vectors of integers that saturate: the host's saturating operations, with FPSR.QC; halving. */
 #include "lower.h"
 
 /* --- what they share ---------------------------------------------------------------------------------- */
 
 /* FPSR.QC, unless the register is zero within `bytes`. Both ways are fast: pixels and samples are often clipped. */
-static void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
+void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
 {
     if (bytes < 16)
         zero_above(l, reg, bytes);
@@ -14,19 +14,6 @@ static void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes)
     if (!l->e.full)
         emit_patch(zero, l->e.at);
     l->e.flags_written++;
-}
-
-/* The rare case: the function is called, for the result, too. */
-static struct cold *call_unless_zero(struct lower *l, const struct ir_insn *insn, unsigned reg, unsigned bytes)
-{
-    if (bytes < 16)
-        zero_above(l, reg, bytes);
-    struct cold *cold = new_cold(l, insn);
-    emit_v_rr(&l->e, V_PTEST, reg, VEX_NONE, reg);
-    cold->jumps[0] = emit_jcc(&l->e, CC_NE);
-    cold->back = l->e.at;
-    l->e.flags_written++;
-    return cold;
 }
 
 static void ones(struct lower *l, unsigned reg) { emit_v(l, V_PCMPEQD, reg, reg, reg); }
@@ -80,35 +67,72 @@ static bool lower_short_sum(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* Lanes of 4 and 8 bytes. Signed: the sum's sign differs from those of both summands; the difference's from the minuend's,
- * whose sign differs from the subtrahend's. Unsigned: the sum is below a summand; the minuend is below the subtrahend. */
+/* Where u is negative the sum t has the wrong sign, and becomes the limit on the other side. */
+static void limit_signed(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned u)
+{
+    unsigned esz = insn->esz, bits = 8u << esz, v = take_xmm(l);
+    shift_lanes(l, esz, ARITHMETIC, u, u, bits - 1);
+    shift_lanes(l, esz, ARITHMETIC, v, t, bits - 1);
+    emit_v_mem(l, V_PXOR, v, v, constant_mem(esz == 3 ? JIT_SIGN_D : JIT_SIGN_S));
+    emit_v(l, V_PXOR, v, v, t);
+    emit_v(l, V_PAND, v, v, u);
+    emit_v(l, V_PXOR, t, t, v);
+    leave_xmm(l, v);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+}
+
+/* u = all ones where a sum t of unsigned numbers is below summand a, or the minuend a below the subtrahend b; there t
+ * becomes all ones, or zero. */
+static void limit_unsigned(struct lower *l, const struct ir_insn *insn, bool adds, unsigned t, unsigned u, unsigned a, unsigned b)
+{
+    static const uint8_t max[2] = {V_PMAXUD, V_PMAXUQ}, equal[2] = {V_PCMPEQD, V_PCMPEQQ};
+    unsigned longer = insn->esz - 2u;
+    emit_v(l, (enum x86_vop)max[longer], u, adds ? t : a, adds ? a : b);
+    emit_v(l, V_PXOR, u, u, adds ? t : a);
+    unsigned v = take_xmm(l);
+    clear_xmm(l, v);
+    emit_v(l, (enum x86_vop)equal[longer], u, u, v);
+    if (!adds)
+        emit_v(l, V_PAND, t, t, u);
+    ones(l, v);
+    emit_v(l, V_PXOR, u, u, v);
+    if (adds)
+        emit_v(l, V_POR, t, t, u);
+    leave_xmm(l, v);
+    set_qc_unless_zero(l, u, bytes_of(insn));
+}
+
+/* u is negative where the sum t of a and b has not the sign that both have; or the difference not a's, when b has
+ * another. */
+static void find_wrong_signs(struct lower *l, bool adds, unsigned t, unsigned u, unsigned a, unsigned b)
+{
+    unsigned v = take_xmm(l);
+    emit_v(l, V_PXOR, u, a, adds ? t : b);
+    emit_v(l, V_PXOR, v, adds ? b : a, t);
+    emit_v(l, V_PAND, u, u, v);
+    leave_xmm(l, v);
+}
+
+/* Lanes of 4 and 8 bytes. */
 static bool lower_long_sum(struct lower *l, const struct ir_insn *insn)
 {
-    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, sub[2] = {V_PSUBD, V_PSUBQ}, max[2] = {V_PMAXUD, V_PMAXUQ};
-    unsigned esz = insn->esz, longer = esz - 2;
+    static const uint8_t add[2] = {V_PADDD, V_PADDQ}, sub[2] = {V_PSUBD, V_PSUBQ};
+    unsigned longer = insn->esz - 2u;
     bool is_signed = insn->op == IR_vsqadd || insn->op == IR_vsqsub;
     bool adds = insn->op == IR_vsqadd || insn->op == IR_vuqadd;
-    if (!is_signed && !emit_v_has((enum x86_vop)max[longer], host.level, 0))
+    if (longer && host.level < HOST_V4)
         return false;
-    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
-    if (is_signed && !xmm_is_left(l))
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]);
+    if (free_xmms(l) < 3)
         return false;
+    unsigned t = take_xmm(l), u = take_xmm(l);
     emit_v(l, (enum x86_vop)(adds ? add : sub)[longer], t, a, b);
     if (is_signed) {
-        unsigned v = take_xmm(l);
-        emit_v(l, V_PXOR, u, a, adds ? t : b);
-        emit_v(l, V_PXOR, v, adds ? b : a, t);
-        emit_v(l, V_PAND, u, u, v);
-        leave_xmm(l, v);
-        shift_lanes(l, esz, RIGHT, u, u, (8u << esz) - 1);
+        find_wrong_signs(l, adds, t, u, a, b);
+        limit_signed(l, insn, t, u);
     } else {
-        emit_v(l, (enum x86_vop)max[longer], u, adds ? t : a, adds ? a : b);
-        emit_v(l, V_PXOR, u, u, adds ? t : a);
+        limit_unsigned(l, insn, adds, t, u, a, b);
     }
-    struct cold *cold = call_unless_zero(l, insn, u, bytes_of(insn));
-    cold->args[0] = (int16_t)(XMM + a);
-    cold->args[1] = (int16_t)(XMM + b);
-    cold->result = (int16_t)(XMM + t);
     leave_xmm(l, u);
     finish_from(l, insn, t);
     return true;
@@ -119,6 +143,35 @@ static void top_bits_of(struct lower *l, unsigned esz, unsigned reg)
     esz ? top_bits(l, esz, reg) : top_bits_of_bytes(l, reg);
 }
 
+/* Words and double words, in the same way. */
+static bool lower_mixed_long_sum(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t add[2] = {V_PADDD, V_PADDQ};
+    unsigned longer = insn->esz - 2u;
+    struct x86_mem top = constant_mem(longer ? JIT_SIGN_D : JIT_SIGN_S);
+    if (longer && host.level < HOST_V4)
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), turned = take_xmm(l);
+    emit_v_mem(l, V_PXOR, turned, a, top);
+    leave_xmm(l, a);
+    unsigned b = use_xmm(l, insn->arg[1]);
+    if (free_xmms(l) < 2)
+        return false;
+    unsigned t = take_xmm(l);
+    emit_v(l, (enum x86_vop)add[longer], t, turned, b);
+    if (insn->op == IR_vsuqadd) {
+        limit_unsigned(l, insn, true, t, turned, b, b);
+    } else {
+        find_wrong_signs(l, true, t, turned, turned, b);
+        leave_xmm(l, b);
+        limit_signed(l, insn, t, turned);
+    }
+    leave_xmm(l, turned);
+    emit_v_mem(l, V_PXOR, t, t, top);
+    finish_from(l, insn, t);
+    return true;
+}
+
 /* Bytes and halfwords, one operand signed, the other not: with its top bits turned over, the first is a number of the
  * other's kind. */
 static bool lower_mixed_sum(struct lower *l, const struct ir_insn *insn)
@@ -127,7 +180,7 @@ static bool lower_mixed_sum(struct lower *l, const struct ir_insn *insn)
     static const uint8_t modular[2] = {V_PADDB, V_PADDW};
     unsigned esz = insn->esz;
     if (esz > 1)
-        return false;
+        return lower_mixed_long_sum(l, insn);
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
     top_bits_of(l, esz, t);
     emit_v(l, V_PXOR, t, t, a);
@@ -201,17 +254,45 @@ static void shift_before_narrowing(struct lower *l, const struct ir_insn *insn, 
     leave_xmm(l, round);
 }
 
+/* From double words; the host's instructions saturate, and what isn't the same when it is widened again did. */
+static bool lower_narrow_words(struct lower *l, const struct ir_insn *insn)
+{
+    enum x86_vop narrow = insn->op == IR_vsqshrn ? V_PMOVSQD : V_PMOVUSQD;
+    if (!emit_v_has(narrow, host.level, 0))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
+    shift_before_narrowing(l, insn, t, a);
+    leave_xmm(l, a);
+    unsigned u = take_xmm(l), from = t;
+    if (insn->op == IR_vsqshrun) {
+        clear_xmm(l, u);
+        emit_v(l, V_PMAXSQ, u, u, t);
+        from = u;
+    }
+    emit_v_rr(&l->e, narrow, from, VEX_NONE, u);
+    unsigned wide = take_xmm(l);
+    emit_v_unary(l, insn->op == IR_vsqshrn ? V_PMOVSXDQ : V_PMOVZXDQ, wide, u);
+    emit_v(l, V_PXOR, wide, wide, t);
+    set_qc_unless_zero(l, wide, 8u * insn->lanes);
+    leave_xmm(l, wide);
+    leave_xmm(l, t);
+    finish_from(l, insn, u);
+    return true;
+}
+
 /* To bytes and to halfwords; saturated is what isn't the same when it is widened again. */
 static bool lower_narrow(struct lower *l, const struct ir_insn *insn)
 {
     static const uint8_t signed_pack[2] = {V_PACKSSWB, V_PACKSSDW}, unsigned_pack[2] = {V_PACKUSWB, V_PACKUSDW};
     static const uint8_t widen[2] = {V_PMOVSXBW, V_PMOVSXWD}, min[2] = {V_PMINUW, V_PMINUD};
     unsigned esz = insn->esz, half = 8u << esz;
-    if (esz > 1 || insn->lanes == 1)
-        return false;
+    if (esz > 1)
+        return lower_narrow_words(l, insn);
     unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l);
     shift_before_narrowing(l, insn, t, a);
     leave_xmm(l, a);
+    if (insn->lanes == 1)
+        zero_above(l, t, 2u << esz);
     unsigned u = take_xmm(l);
     if (insn->op == IR_vuqshrn) {
         ones(l, u);
@@ -292,51 +373,37 @@ static bool lower_doubled_high_words(struct lower *l, const struct ir_insn *insn
     return true;
 }
 
-/* The doubled product of halfwords that were widened. */
+/* The doubled product of halfwords, or words, that were widened. */
 static bool lower_doubled(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->esz != 2 || insn_at(l, insn->arg[0])->op != IR_vsxtl || insn_at(l, insn->arg[1])->op != IR_vsxtl ||
-        insn_at(l, insn->arg[0])->esz != 2 || insn_at(l, insn->arg[1])->esz != 2)
+    const struct ir_insn *x = insn_at(l, insn->arg[0]), *y = insn_at(l, insn->arg[1]);
+    unsigned esz = insn->esz;
+    if (x->op != IR_vsxtl || y->op != IR_vsxtl || x->esz != esz || y->esz != esz)
         return false;
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l);
-    emit_v(l, V_PMULLD, t, a, b);
-    emit_v(l, V_PADDD, t, t, t);
+    emit_v(l, esz == 3 ? V_PMULDQ : V_PMULLD, t, a, b);
+    emit_v(l, esz == 3 ? V_PADDQ : V_PADDD, t, t, t);
     finish_but_least(l, insn, t);
     return true;
 }
 
-/* --- dot products, halving -------------------------------------------------------------------------------- */
+/* --- halving -------------------------------------------------------------------------------- */
 
-/* t = the even or odd bytes of each halfword of a, as numbers. */
-static void bytes_of_halves(struct lower *l, unsigned t, unsigned a, bool odd, bool is_signed)
+/* a | b is (a + b + 1) / 2 plus half of what differs, a ^ b; what differs less twice ~a & b is a - b. */
+static bool lower_average_of_words(struct lower *l, const struct ir_insn *insn)
 {
-    if (!odd)
-        shift_lanes(l, 1, LEFT, t, a, 8);
-    shift_lanes(l, 1, is_signed ? ARITHMETIC : RIGHT, t, odd ? a : t, 8);
-}
-
-/* PMADDWD adds the products of two neighbours: of the even bytes, then of the odd ones. */
-static bool lower_dot(struct lower *l, const struct ir_insn *insn)
-{
-    bool a_signed = insn->op == IR_vsdot, b_signed = insn->op != IR_vudot;
-    unsigned a = use_xmm(l, insn->arg[1]), b = use_xmm(l, insn->arg[2]), t = take_xmm(l), u = take_xmm(l);
-    bytes_of_halves(l, t, a, false, a_signed);
-    bytes_of_halves(l, u, b, false, b_signed);
-    emit_v(l, V_PMADDWD, t, t, u);
-    bytes_of_halves(l, u, a, true, a_signed);
-    if (a != b)
-        leave_xmm(l, a);
-    unsigned v = take_xmm(l);
-    bytes_of_halves(l, v, b, true, b_signed);
-    leave_xmm(l, b);
-    emit_v(l, V_PMADDWD, u, u, v);
-    leave_xmm(l, v);
-    emit_v(l, V_PADDD, t, t, u);
-    leave_xmm(l, u);
-    unsigned sum = use_xmm(l, insn->arg[0]);
-    emit_v(l, V_PADDD, t, t, sum);
-    leave_xmm(l, sum);
-    finish_from(l, insn, t);
+    bool subtracts = insn->op == IR_vshsub || insn->op == IR_vuhsub;
+    bool is_signed = insn->op == IR_vsrhadd || insn->op == IR_vshsub;
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), t = take_xmm(l), u = take_xmm(l);
+    if (insn->esz == 3)
+        return false;
+    emit_v(l, V_PXOR, t, a, b);
+    shift_lanes(l, insn->esz, is_signed ? ARITHMETIC : RIGHT, t, t, 1);
+    emit_v(l, subtracts ? V_PANDN : V_POR, u, a, b);
+    unsigned from = subtracts ? t : u, less = subtracts ? u : t;
+    emit_v(l, insn->esz == 1 ? V_PSUBW : V_PSUBD, from, from, less);
+    leave_xmm(l, less);
+    finish_from(l, insn, from);
     return true;
 }
 
@@ -348,7 +415,7 @@ static bool lower_average(struct lower *l, const struct ir_insn *insn)
     bool is_signed = insn->op == IR_vsrhadd || insn->op == IR_vshsub;
     unsigned esz = insn->esz;
     if (esz > 1)
-        return false;
+        return lower_average_of_words(l, insn);
     unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), top = take_xmm(l), t = take_xmm(l);
     esz ? top_bits(l, 1, top) : top_bits_of_bytes(l, top);
     if (subtracts) {
@@ -425,6 +492,49 @@ static bool lower_rounding_shift_bytes(struct lower *l, const struct ir_insn *in
     return true;
 }
 
+/* Left by an immediate. Saturated is what is not the same when it is shifted back; its limit has all bits but the sign's,
+ * where there is one, and of a negative number none. */
+static bool lower_saturating_shift(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t equal[4] = {V_PCMPEQB, V_PCMPEQW, V_PCMPEQD, V_PCMPEQQ};
+    unsigned esz = insn->esz, count = (unsigned)insn->imm, bits = 8u << esz;
+    bool keeps_sign = insn->op == IR_vsqshli, drops_sign = insn->op == IR_vsqshlui;
+    if (esz == 0 || (insn->op != IR_vuqshli && esz == 3 && host.level < HOST_V4))
+        return false;
+    unsigned a = use_xmm(l, insn->arg[0]), t = take_xmm(l), u = take_xmm(l), ok = take_xmm(l);
+    shift_lanes(l, esz, LEFT, t, a, count);
+    shift_lanes(l, esz, keeps_sign ? ARITHMETIC : RIGHT, ok, t, count);
+    emit_v(l, V_PXOR, ok, ok, a);
+    clear_xmm(l, u);
+    emit_v(l, (enum x86_vop)equal[esz], ok, ok, u);
+    if (insn->op == IR_vuqshli) {
+        ones(l, u);
+    } else {
+        shift_lanes(l, esz, ARITHMETIC, u, a, bits - 1); /* of a negative number: all bits */
+    }
+    leave_xmm(l, a);
+    if (drops_sign)
+        emit_v(l, V_PANDN, ok, u, ok);
+    emit_v(l, V_PAND, t, t, ok);
+    if (keeps_sign || drops_sign) {
+        unsigned limit = take_xmm(l);
+        ones(l, limit);
+        if (keeps_sign)
+            shift_lanes(l, esz, RIGHT, limit, limit, 1);
+        emit_v(l, keeps_sign ? V_PXOR : V_PANDN, u, u, limit);
+        leave_xmm(l, limit);
+    }
+    emit_v(l, V_PANDN, u, ok, u);
+    emit_v(l, V_POR, t, t, u);
+    ones(l, u);
+    emit_v(l, V_PXOR, ok, ok, u);
+    set_qc_unless_zero(l, ok, bytes_of(insn));
+    leave_xmm(l, u);
+    leave_xmm(l, ok);
+    finish_from(l, insn, t);
+    return true;
+}
+
 bool lower_saturating(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
@@ -448,20 +558,21 @@ bool lower_saturating(struct lower *l, const struct ir_insn *insn)
         return insn->esz == 1 ? lower_doubled_high_halves(l, insn) : lower_doubled_high_words(l, insn);
     case IR_vsqdmul:
         return lower_doubled(l, insn);
-    case IR_vsdot:
-    case IR_vudot:
-    case IR_vusdot:
-        return lower_dot(l, insn);
     case IR_vshadd:
     case IR_vuhadd:
         return lower_halving_bytes(l, insn);
     case IR_vurshri:
         return lower_rounding_shift_bytes(l, insn);
     case IR_vsrhadd:
+    case IR_vurhadd: /* words; others are one instruction */
     case IR_vshsub:
     case IR_vuhsub:
         return lower_average(l, insn);
+    case IR_vsqshli:
+    case IR_vuqshli:
+    case IR_vsqshlui:
+        return lower_saturating_shift(l, insn);
     default:
-        return false;
+        return lower_product(l, insn);
     }
 }

@@ -27,7 +27,7 @@ void fp_set_fpcr(struct cpu *cpu, uint32_t value)
     /* RMode to MXCSR.RC, bits 14..13: nearest, up, down, zero against nearest, down, up, zero. */
     static const uint32_t rc[4] = {0x0000, 0x4000, 0x2000, 0x6000};
     cpu->fpcr = value & fpcr_bits();
-    cpu->fp_host = !(cpu->fpcr & (FPCR_FZ | FPCR_DN | FPCR_AH | FPCR_FIZ | FPCR_NEP));
+    cpu->fp_host = !(cpu->fpcr & (FPCR_FZ | FPCR_FZ16 | FPCR_DN | FPCR_AHP | FPCR_AH | FPCR_FIZ | FPCR_NEP));
     cpu->mxcsr = FP_MXCSR_DEFAULT | (cpu->mxcsr & FP_MXCSR_STICKY) | rc[(value & FPCR_RMODE) >> FPCR_RMODE_SHIFT];
 }
 

@@ -142,13 +142,3 @@ union vec fp_bfloat_dot(const struct cpu *cpu, union vec sum, union vec a, union
         r.s[i] = dot_add(cpu, sum.s[i], a.s[i], b.s[i]);
     return r;
 }
-
-/* [BFMatMulAdd]: the 2x2 matrix sum plus the 2x4 matrix a times the transposed 2x4 matrix b. */
-union vec fp_bfloat_matrix(const struct cpu *cpu, union vec sum, union vec a, union vec b)
-{
-    union vec r = sum;
-    for (int i = 0; i < 4; i++)
-        for (int k = 0; k < 2; k++)
-            r.s[i] = dot_add(cpu, r.s[i], a.s[(i & 2) + k], b.s[2 * (i & 1) + k]);
-    return r;
-}

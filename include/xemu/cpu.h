@@ -82,6 +82,7 @@ enum { CPU_SPILLS = 96 };
 enum jit_constant {
     JIT_LOW_1,        /* the lowest byte, the lowest two */
     JIT_LOW_2,
+    JIT_SIGN_B,       /* the top bit of each byte */
     JIT_SIGN_S,       /* the sign bit of each single, each double */
     JIT_SIGN_D,
     JIT_SMALLEST_S,   /* the smallest normal number of each, shifted left by one: without its sign */
@@ -89,6 +90,8 @@ enum jit_constant {
     JIT_EVEN_BYTES,
     JIT_NIBBLES,      /* the low four bits of each byte */
     JIT_NIBBLE_BITS,  /* how many of 0 to 15 are set */
+    JIT_LEADING_HIGH, /* leading zeros of a byte with 0 to 15 in its upper half, in its lower half; of 0: 8 */
+    JIT_LEADING_LOW,
     JIT_MIRROR_BITS,  /* GF2P8AFFINEQB's matrix that reverses a byte */
     JIT_OUT_OF_TABLE, /* 0x70 in each byte */
     JIT_PACK_B,       /* the low halves of lanes of 2, 4, 8 bytes, packed */
@@ -103,6 +106,16 @@ enum jit_constant {
     JIT_REV64,
     JIT_REV32_H,
     JIT_REV64_H,
+    JIT_STICKY_BITS,  /* of a double: those that a single lacks */
+    JIT_STRIDE_B,     /* bytes, bytes of the low half and halfwords whose number is a multiple of 3, modulo their count */
+    JIT_STRIDE_B8,
+    JIT_STRIDE_H,
+    JIT_STRIDE_BACK_B, /* bytes, multiples of 11 */
+    JIT_TWO_THIRDS_B, /* lanes of 1, 2, 4, 8 bytes (three each) whose number isn't 0, 1, 2 modulo 3 */
+    JIT_TWO_THIRDS_H = JIT_TWO_THIRDS_B + 3,
+    JIT_TWO_THIRDS_S = JIT_TWO_THIRDS_H + 3,
+    JIT_TWO_THIRDS_D = JIT_TWO_THIRDS_S + 3,
+    JIT_TWO_THIRDS_LAST = JIT_TWO_THIRDS_D + 2,
     JIT_CONSTANTS
 };
 

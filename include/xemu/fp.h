@@ -76,9 +76,8 @@ uint64_t fp_to_int_javascript(struct cpu *cpu, uint64_t a);
 uint64_t fp_muladd_half(struct cpu *cpu, uint64_t addend, uint64_t a, uint64_t b);
 /* A single rounded to BFloat16 (BFCVT). */
 uint64_t fp_convert_bfloat(struct cpu *cpu, uint64_t a);
-/* BFDOT and BFMMLA. */
+/* BFDOT. */
 union vec fp_bfloat_dot(const struct cpu *cpu, union vec sum, union vec a, union vec b, unsigned lanes);
-union vec fp_bfloat_matrix(const struct cpu *cpu, union vec sum, union vec a, union vec b);
 /* NZCV in bits 31..28; signal_all: FCMPE, every NaN raises Invalid Operation. */
 uint32_t fp_soft_compare(struct cpu *cpu, unsigned esz, uint64_t a, uint64_t b, bool signal_all);
 /* The lanes with the signs changed ([FPNeg]) that `signs` has bits for. */

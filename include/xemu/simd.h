@@ -97,30 +97,21 @@ static inline union vec simd_uzp(union vec a, union vec b, unsigned esz, unsigne
     return r;
 }
 
-/* The element at position i of the concatenation of a, b and c. */
-static inline uint64_t simd_of3(const union vec v[3], unsigned esz, unsigned lanes, unsigned i)
-{
-    return eval_lane(v[i / lanes], esz, i % lanes);
-}
-
-static inline union vec simd_gather3(union vec a, union vec b, union vec c, unsigned esz, unsigned lanes, unsigned reg)
+static inline union vec simd_thirds(union vec a, union vec b, union vec c, unsigned esz, unsigned lanes, unsigned first,
+                                    unsigned step)
 {
     const union vec v[3] = {a, b, c};
     union vec r = {0};
     for (unsigned i = 0; i < lanes; i++)
-        r = eval_lane_set(r, esz, i, simd_of3(v, esz, lanes, 3 * i + reg));
+        r = eval_lane_set(r, esz, i, eval_lane(v[(first + step * i) % 3], esz, i));
     return r;
 }
 
-static inline union vec simd_scatter3(union vec a, union vec b, union vec c, unsigned esz, unsigned lanes,
-                                      unsigned part)
+static inline union vec simd_stride(union vec a, unsigned esz, unsigned lanes, unsigned first, unsigned step)
 {
-    const union vec v[3] = {a, b, c};
     union vec r = {0};
-    for (unsigned i = 0; i < lanes; i++) {
-        unsigned position = part * lanes + i;
-        r = eval_lane_set(r, esz, i, eval_lane(v[position % 3], esz, position / 3));
-    }
+    for (unsigned i = 0; i < lanes; i++)
+        r = eval_lane_set(r, esz, i, eval_lane(a, esz, (first + step * i) % lanes));
     return r;
 }
 
@@ -251,16 +242,6 @@ static inline union vec simd_dot(union vec sum, union vec a, union vec b, unsign
         sum.s[i / 4] += (uint32_t)((a_signed ? a.sb[i] : a.b[i]) * (b_signed ? b.sb[i] : b.b[i]));
     for (unsigned i = lanes; i < 4; i++)
         sum.s[i] = 0;
-    return sum;
-}
-
-/* The 2x2 matrix sum plus the 2x8 matrix a times the transposed 2x8 matrix b. */
-static inline union vec simd_matrix(union vec sum, union vec a, union vec b, bool a_signed, bool b_signed)
-{
-    for (unsigned i = 0; i < 32; i++) {
-        unsigned n = (i >> 1 & 8) | (i & 7), m = i & 15;
-        sum.s[i / 8] += (uint32_t)((a_signed ? a.sb[n] : a.b[n]) * (b_signed ? b.sb[m] : b.b[m]));
-    }
     return sum;
 }
 

@@ -150,6 +150,14 @@ static const struct expected_vector expected_vectors[X86_VOP_COUNT] = {
     [V_CVTSD2SS] = {NULL, NULL, 8},
     [V_CVTPS2PD] = {NULL, "RM", 8},
     [V_CVTPD2PS] = {NULL, "RM"},
+    [V_CVTPH2PS] = {NULL, "RM", 8},
+    [V_CVTPS2PH] = {NULL, "MRI", 8},
+    [V_CVTUDQ2PS] = {NULL, "RM"},
+    [V_CVTTPS2UDQ] = {NULL, "RM"},
+    [V_CVTUQQ2PD] = {NULL, "RM"},
+    [V_CVTTPD2UQQ] = {NULL, "RM"},
+    [V_PMOVUSQD] = {NULL, "MR", 8},
+    [V_PMOVSQD] = {NULL, "MR", 8},
     [V_CVTDQ2PS] = {NULL, "RM"},
     [V_CVTTPS2DQ] = {NULL, "RM"},
     [V_CVTQQ2PD] = {NULL, "RM"},
@@ -527,11 +535,13 @@ Test(emit, shifts_of_vectors_by_immediates)
         unsigned esz, digit;
         const char *mnemonic;
     } shifts[] = {{1, 2, "psrlw"}, {2, 2, "psrld"}, {3, 2, "psrlq"}, {1, 4, "psraw"},  {2, 4, "psrad"}, {3, 4, "psraq"},
-                  {1, 6, "psllw"}, {2, 6, "pslld"}, {3, 6, "psllq"}, {3, 3, "psrldq"}, {3, 7, "pslldq"}};
+                  {1, 6, "psllw"}, {2, 6, "pslld"}, {3, 6, "psllq"}, {3, 3, "psrldq"}, {3, 7, "pslldq"},
+                  {2, 0, "prord"}, {3, 0, "prorq"}};
     for (unsigned s = 0; s < sizeof shifts / sizeof *shifts; s++)
         for (unsigned level = HOST_V2; level <= HOST_V4; level++) {
             unsigned regs = level < HOST_V4 || (shifts[s].digit & 1) ? 16 : 32;
-            if (shifts[s].esz == 3 && shifts[s].digit == 4 && level < HOST_V4)
+            bool evex_only = !shifts[s].digit || (shifts[s].esz == 3 && shifts[s].digit == 4);
+            if (evex_only && level < HOST_V4)
                 continue;
             for (unsigned i = 0; i < regs * regs; i++) {
                 unsigned dst = i % regs, src = level < HOST_V3 ? dst : i / regs;
@@ -543,7 +553,7 @@ Test(emit, shifts_of_vectors_by_immediates)
                     snprintf(text, sizeof text, "%s xmm%u, 0xb", shifts[s].mnemonic, dst);
                 else
                     snprintf(text, sizeof text, "v%s xmm%u, xmm%u, 0xb", shifts[s].mnemonic, dst, src);
-                bool known = dst < 16 && src < 16 && (shifts[s].esz != 3 || shifts[s].digit != 4);
+                bool known = dst < 16 && src < 16 && !evex_only;
                 (known ? expect : expect_of_objdump)(code, (size_t)(e.at - code), text);
             }
         }

@@ -158,3 +158,91 @@ Test(lower, vectors_in_memory_leave_registers_enough)
             cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
         }
 }
+
+/* With operands and results that are in memory where there are 16 vector registers, and some where there are 32. */
+Test(lower, frequent_instructions_need_no_function)
+{
+    static const struct {
+        unsigned least; /* level of the host */
+        uint32_t word;
+    } instructions[] = {
+        {2, 0xce6e835c}, /* SHA512H Q28, Q26, V14.2D */
+        {2, 0xce6e875c}, /* SHA512H2 Q28, Q26, V14.2D */
+        {2, 0xcec0835c}, /* SHA512SU0 V28.2D, V26.2D */
+        {2, 0xce6e8b5c}, /* SHA512SU1 V28.2D, V26.2D, V14.2D */
+        {2, 0xce8eff5c}, /* XAR V28.2D, V26.2D, V14.2D, #63 */
+        {2, 0x4cdf428d}, /* LD3 {V13.16B, V14.16B, V15.16B}, [X20], #48 */
+        {2, 0x0c40469a}, /* LD3 {V26.4H, V27.4H, V28.4H}, [X20] */
+        {2, 0x4c9f468d}, /* ST3 {V13.8H, V14.8H, V15.8H}, [X20], #48 */
+        {2, 0x0c854a9c}, /* ST3 {V28.2S, V29.2S, V30.2S}, [X20], X5 */
+        {2, 0x6e204b5c}, /* CLZ V28.16B, V26.16B */
+        {2, 0x0e204b5c}, /* CLS V28.8B, V26.8B */
+        {4, 0x4ea04b5c}, /* CLS V28.4S, V26.4S */
+        {4, 0x4e604b4e}, /* CLS V14.8H, V26.8H */
+        {2, 0x6e2e9f5c}, /* PMUL V28.16B, V26.16B, V14.16B */
+        {2, 0x4e2ee35c}, /* PMULL2 V28.8H, V26.16B, V14.16B */
+        {2, 0x4e89a75c}, /* SMMLA V28.4S, V26.16B, V9.16B */
+        {2, 0x6e89a75c}, /* UMMLA V28.4S, V26.16B, V9.16B */
+        {2, 0x4e89af5c}, /* USMMLA V28.4S, V26.16B, V9.16B */
+        {2, 0x4e899f5c}, /* USDOT V28.4S, V26.16B, V9.16B */
+        {2, 0x4f29f35c}, /* SUDOT V28.4S, V26.16B, V9.4B[1] */
+        {2, 0x6e428423}, /* SQRDMLAH V3.8H, V1.8H, V2.8H */
+        {4, 0x6e898f5c}, /* SQRDMLSH V28.4S, V26.4S, V9.4S */
+        {2, 0x4ea9175c}, /* SRHADD V28.4S, V26.4S, V9.4S */
+        {2, 0x6ea9275c}, /* UHSUB V28.4S, V26.4S, V9.4S */
+        {3, 0x4e49175c}, /* FADD V28.8H, V26.8H, V9.8H */
+        {3, 0x1ee91b5c}, /* FDIV H28, H26, H9 */
+        {3, 0x0e49375c}, /* FMAX V28.4H, V26.4H, V9.4H */
+        {3, 0x4e490f5c}, /* FMLA V28.8H, V26.8H, V9.8H */
+        {3, 0x1fc93b5c}, /* FMADD H28, H26, H9, H14 */
+        {3, 0x6ef9fb5c}, /* FSQRT V28.8H, V26.8H */
+        {3, 0x6e798b5c}, /* FRINTA V28.8H, V26.8H */
+        {3, 0x6e49275c}, /* FCMGE V28.8H, V26.8H, V9.8H */
+        {3, 0x1ee92340}, /* FCMP H26, H9 */
+        {3, 0x4e79db5c}, /* SCVTF V28.8H, V26.8H */
+        {3, 0x0e217b5c}, /* FCVTL V28.4S, V26.4H */
+        {3, 0x0e216b5c}, /* FCVTN V28.4H, V26.4S */
+        {3, 0x9ef80341}, /* FCVTZS X1, H26 */
+        {2, 0x6e218b5c}, /* FRINTA V28.4S, V26.4S */
+        {2, 0x9e640341}, /* FCVTAS X1, D26 */
+        {2, 0x4e21ab5c}, /* FCVTNS V28.4S, V26.4S */
+        {2, 0x9e58b341}, /* FCVTZS X1, D26, #20 */
+        {2, 0x9e42b03a}, /* SCVTF D26, X1, #20 */
+        {2, 0x4f39e75c}, /* SCVTF V28.4S, V26.4S, #7 */
+        {2, 0x4f39ff5c}, /* FCVTZS V28.4S, V26.4S, #7 */
+        {4, 0x6ee1bb5c}, /* FCVTZU V28.2D, V26.2D */
+        {4, 0x6f3de75c}, /* UCVTF V28.4S, V26.4S, #3 */
+        {2, 0x5e69df5c}, /* FMULX D28, D26, D9 */
+        {4, 0x6e3a4701}, /* USHL V1.16B, V24.16B, V26.16B */
+        {4, 0x4e69575c}, /* SRSHL V28.8H, V26.8H, V9.8H */
+        {3, 0x6ee9575c}, /* URSHL V28.2D, V26.2D, V9.2D */
+        {2, 0x4f0d275c}, /* SRSHR V28.16B, V26.16B, #3 */
+        {3, 0x4f39535c}, /* FMLS V28.8H, V26.8H, V9.H[3] */
+        {4, 0x0ea9d35c}, /* SQDMULL V28.2D, V26.2S, V9.2S */
+        {4, 0x2f398f5c}, /* SQRSHRUN V28.2S, V26.2D, #7 */
+        {2, 0x7f0d975c}, /* UQSHRN B28, H26, #3 */
+        {3, 0x1e63c35c}, /* FCVT H28, D26 */
+        {2, 0x4f13775c}, /* SQSHL V28.8H, V26.8H, #3 */
+        {2, 0x6f23775c}, /* UQSHL V28.4S, V26.4S, #3 */
+        {3, 0x6f13675c}, /* SQSHLU V28.8H, V26.8H, #3 */
+        {2, 0x4e09135c}, /* TBX V28.16B, {V26.16B}, V9.16B */
+        {2, 0x0e09335c}, /* TBX V28.8B, {V26.16B, V27.16B}, V9.8B */
+        {4, 0x2ea9735c}, /* UABDL V28.2D, V26.2S, V9.2S */
+        {3, 0x6e428c23}, /* SQRDMLSH V3.8H, V1.8H, V2.8H */
+        {2, 0x6f52d823}, /* SQRDMLAH V3.8H, V1.8H, V2.H[5] */
+        {2, 0x6f0b575c}, /* SLI V28.16B, V26.16B, #3 */
+        {2, 0x2f08475c}, /* SRI V28.8B, V26.8B, #8 */
+        {2, 0x4ea03b5c}, /* SUQADD V28.4S, V26.4S */
+        {4, 0x4ee90f5c}, /* SQADD V28.2D, V26.2D, V9.2D */
+    };
+    uint32_t *words = map_page();
+    for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
+        for (unsigned level = instructions[i].least; level <= backend_best_level(); level++) {
+            struct code_buffer buffer = begin(level);
+            words[0] = instructions[i].word;
+            lift(words, 1);
+            const uint8_t *start = backend_compile(&buffer, &block);
+            cr_assert_not_null(start);
+            cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
+        }
+}
