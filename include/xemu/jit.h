@@ -189,7 +189,7 @@ static inline bool jit_makes_flags(enum ir_op op)
 
 /* Entries of cpu->jit_table, a power of two of them. A block has one for each kind of branch that came to it, and none
  * for a kind that must not (landing.h): so that which entry has an address tells the kind. */
-enum { JIT_TABLE_ENTRIES = 1 << 14, JIT_TABLE_KIND = JIT_TABLE_ENTRIES / BRANCH_KINDS };
+enum { JIT_TABLE_ENTRIES = 1 << 16, JIT_TABLE_KIND = JIT_TABLE_ENTRIES / BRANCH_KINDS };
 static inline unsigned jit_table_index(uint64_t pc, enum branch_kind kind)
 {
     return ((unsigned)(pc >> 2) + kind * JIT_TABLE_KIND) & (JIT_TABLE_ENTRIES - 1);
