@@ -1,5 +1,6 @@
 /* Children of a program that --report is about: a table in shared memory, where they come and go by themselves. */
 #include "family.h"
+#include "running.h"
 
 #include <xemu/options.h>
 #include <xemu/own.h>
@@ -108,7 +109,7 @@ static void look(struct member *member)
     struct iovec to = {&part, 1}, from = {(void *)member->part, 1};
     if (kernel_call(SYS_process_vm_readv, (uint64_t)pid, (uint64_t)&to, 1, (uint64_t)&from, 1) != 1 || part >= PARTS)
         return;
-    if (part == PART_SYSCALL && !seen && !sampler_is_running(pid)) /* what it had CPU time for was something else */
+    if (part == PART_SYSCALL && !seen && !process_is_running(pid)) /* what it had CPU time for was something else */
         return;
     if (atomic_compare_exchange_strong(&member->seen, &seen, now))
         report_look(part, now - seen, !seen, true);

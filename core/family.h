@@ -46,9 +46,6 @@ bool family_orphan(void);
 void family_look(void);
 uint64_t family_unlooked_ns(void);
 
-/* sampler.c's: whether the process, not the calling one, has a processor or waits for one. */
-bool sampler_is_running(int pid);
-
 /* At the program's end: there is no look after that. */
 struct family_sums {
     uint64_t processes;   /* that were forked */
