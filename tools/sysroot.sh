@@ -64,9 +64,9 @@ find "$root" -type l -lname '/*' | while read -r link; do
 done
 
 # What base packages make when they are installed.
+mkdir -p "$root/tmp" "$root/dev" "$root/proc" "$root/etc"
 grep -qs '^root:' "$root/etc/passwd" || echo 'root:x:0:0:root:/root:/bin/bash' >>"$root/etc/passwd"
 grep -qs '^nobody:' "$root/etc/passwd" || echo 'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin' >>"$root/etc/passwd"
 [ -e "$root/etc/group" ] || printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
-mkdir -p "$root/tmp" "$root/dev" "$root/proc"
 # shellcheck disable=SC2086
 note "$root.asked" $missing
