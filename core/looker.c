@@ -92,7 +92,8 @@ static int create(void)
 {
     enum { STACK_SIZE = 64 << 10 };
     static _Alignas(16) char stack[STACK_SIZE];
-    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                CLONE_UNTRACED /* a debugger in the guest is not to see it */;
     return clone(run, stack + STACK_SIZE, flags, NULL);
 }
 
