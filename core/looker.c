@@ -28,7 +28,7 @@ enum {
     INTERVAL = 4 * MS,
     MOST = 64 * MS,
     LATE_FLAME = 2 * MS,
-    SOON_FLAME = 200 /* looks */,
+    SOON_FLAME = 50 /* looks */,
     INTERVAL_FLAME = MS,
     LATER_FLAME = 2 * MS
 };

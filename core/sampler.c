@@ -21,7 +21,7 @@ enum { THREADS_MAX = 4096, LEAST_FLAME = 500000 /* ns that a sample stands for *
 static struct {
     _Atomic int lock; /* 0: free, 1: held, 2: and somebody waits */
     pid_t owner;      /* the process that this is about; 0: none */
-    bool child;       /* which its parent's sampler looks at */
+    bool raw;         /* it was not made by the C library's fork(), and can have no thread that looks */
     bool stopped;
     struct family_place place;
     uint64_t base;        /* CPU time that is none of this one's business */
@@ -112,12 +112,20 @@ void sampler_look(void)
 
 /* --- the guest's threads ------------------------------------------------------------------------------ */
 
-/* A child that its parent's sampler has looked at goes on by itself. */
+/* A forked child, which its parent's sampler looks at. */
+static bool is_child(void) { return sampler.owner != getpid() && !sampler.raw && family_joined(); }
+
+/* It goes on by itself, with the thread that it had until now. */
 static void go_on_alone(void)
 {
-    sampler.base = sampler.seen = sampler.slots[0].seen = report_go_on();
+    struct slot first = {.cpu = (struct cpu *)family_joined(), .tid = getpid(), .clock = clock_of_thread(getpid())};
+    memset(sampler.slots, 0, sampler.slot_count * sizeof *sampler.slots);
+    sampler.base = sampler.seen = first.seen = report_go_on();
+    sampler.slots[0] = first;
+    sampler.slot_count = 1;
     sampler.start = 0;
-    sampler.child = sampler.stopped = false;
+    sampler.stopped = false;
+    sampler.owner = getpid();
     looker_begin_later();
 }
 
@@ -143,12 +151,11 @@ void sampler_thread_begin(struct cpu *cpu)
         sampler.start = sampler.seen = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
         looker_begin_later();
     }
-    if (sampler.owner != getpid()) /* a child that borrows its parent's memory until it executes something */
-        return;
     lock();
-    if (sampler.child)
+    if (is_child())
         go_on_alone();
-    struct slot *slot = free_slot();
+    bool own = sampler.owner == getpid(); /* not one that borrows its parent's memory until it executes something */
+    struct slot *slot = own ? free_slot() : NULL;
     cpu->part = PART_DISPATCH;
     cpu->sample_ns = 0; /* not the thread's that made it */
     cpu->sample_asked = false;
@@ -179,34 +186,30 @@ void sampler_thread_end(struct cpu *cpu)
 
 void sampler_has_child(void)
 {
-    if (options.report != STATS_NONE && sampler.owner == getpid() && !sampler.child)
+    if (options.report != STATS_NONE && sampler.owner == getpid())
         looker_begin_now();
 }
 
+/* Nothing is written but in the shared table: the child would have to copy the page. */
 void sampler_forked(struct cpu *cpu, bool plain)
 {
-    sampler.lock = 0; /* the sampler may have held it */
+    if (sampler.lock) /* the sampler held it */
+        sampler.lock = 0;
     if (options.report == STATS_NONE)
         return;
-    sampler.child = true;
-    sampler.owner = plain ? getpid() : -1; /* only the C library's children can make a sampler */
+    if (sampler.raw == plain)
+        sampler.raw = !plain;
     if (!plain)
         family_hide();
     family_join(cpu, 0);
-    memset(sampler.slots, 0, sampler.slot_count * sizeof *sampler.slots);
-    sampler.slot_count = 1;
-    sampler.start = sampler.seen = 0;
-    sampler.slots[0].tid = (int)kernel_call(SYS_gettid, 0, 0, 0, 0, 0);
-    sampler.slots[0].clock = clock_of_thread(sampler.slots[0].tid);
-    sampler.slots[0].cpu = cpu;
 }
 
 void sampler_at_call(void)
 {
-    if (options.report == STATS_NONE || !family_orphan() || sampler.owner != getpid())
+    if (options.report == STATS_NONE || !family_orphan())
         return;
     lock();
-    if (sampler.child)
+    if (is_child())
         go_on_alone();
     unlock();
 }
@@ -230,7 +233,7 @@ void sampler_release(void)
 
 void sampler_stop(void)
 {
-    if (!wanted() || sampler.owner != getpid() || sampler.child)
+    if (!wanted() || sampler.owner != getpid())
         return;
     looker_none();
     lock();
