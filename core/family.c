@@ -1,5 +1,6 @@
 /* Children of a program that --report is about: a table in shared memory, where they come and go by themselves. */
 #include "family.h"
+#include "running.h"
 
 #include <xemu/options.h>
 #include <xemu/own.h>
@@ -22,7 +23,7 @@ static struct family {
     struct member {
         _Atomic int pid;       /* 0: free, -1: not to be looked at */
         _Atomic uint64_t seen; /* of its CPU time; GONE when it counts the rest itself */
-        const uint8_t *part;   /* in its memory: what its thread does */
+        const struct cpu *cpu; /* in its memory: its thread's */
     } members[MEMBERS_MAX];
 } *family;
 
@@ -38,9 +39,28 @@ bool family_begin(void)
 
 /* --- the children's side ------------------------------------------------------------------------------ */
 
-bool family_joined(void) { return own && own->self; }
+/* The row of this process, or null. It is not kept: a forked child copies each page that it writes. */
+static struct member *own_row(void)
+{
+    if (!family || own->self)
+        return family ? own->self : NULL;
+    pid_t self = getpid();
+    for (unsigned i = 0; i < family->highest; i++)
+        if (family->members[i].pid == self)
+            return &family->members[i];
+    return NULL;
+}
 
-bool family_orphan(void) { return family_joined() && atomic_load_explicit(&family->over, memory_order_relaxed); }
+const struct cpu *family_joined(void)
+{
+    const struct member *self = own_row();
+    return self ? self->cpu : NULL;
+}
+
+bool family_orphan(void)
+{
+    return family && atomic_load_explicit(&family->over, memory_order_relaxed) && family_joined();
+}
 
 void family_hide(void)
 {
@@ -52,32 +72,38 @@ void family_join(const struct cpu *cpu, uint64_t seen)
 {
     if (!own)
         return;
-    own->self = NULL;
+    if (own->self)
+        own->self = NULL;
     for (unsigned place = 0; family && place < MEMBERS_MAX; place++) { /* the first free one: few pages are touched */
         unsigned highest = atomic_load(&family->highest);
         struct member *member = &family->members[place];
         int none = 0;
         if (atomic_load(&member->pid) || !atomic_compare_exchange_strong(&member->pid, &none, -1))
             continue;
-        member->part = &cpu->part;
+        member->cpu = cpu;
         atomic_store(&member->seen, seen);
-        own->hidden |= kernel_call(SYS_getppid, 0, 0, 0, 0, 0) == 0; /* the first process of a namespace */
-        atomic_store(&member->pid, own->hidden ? -1 : getpid());
+        if (kernel_call(SYS_getppid, 0, 0, 0, 0, 0) == 0) /* the first process of a namespace */
+            own->hidden = true;
+        if (own->hidden)
+            own->self = member;
+        else
+            atomic_store(&member->pid, getpid());
         while (highest <= place && !atomic_compare_exchange_weak(&family->highest, &highest, place + 1))
             ;
         family->processes += seen == 0;
-        own->self = member;
         return;
     }
 }
 
 uint64_t family_leave(bool count)
 {
-    if (!family_joined())
+    struct member *self = own_row();
+    if (!self)
         return 0;
-    uint64_t guest, host, seen = atomic_exchange(&own->self->seen, GONE), now = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
-    atomic_store(&own->self->pid, 0);
-    own->self = NULL;
+    uint64_t guest, host, seen = atomic_exchange(&self->seen, GONE), now = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
+    atomic_store(&self->pid, 0);
+    if (own->self)
+        own->self = NULL;
     if (!count)
         return seen;
     if (now > seen)
@@ -105,10 +131,10 @@ static void look(struct member *member)
     }
     if (seen == GONE || now <= seen)
         return;
-    struct iovec to = {&part, 1}, from = {(void *)member->part, 1};
+    struct iovec to = {&part, 1}, from = {(void *)&member->cpu->part, 1};
     if (kernel_call(SYS_process_vm_readv, (uint64_t)pid, (uint64_t)&to, 1, (uint64_t)&from, 1) != 1 || part >= PARTS)
         return;
-    if (part == PART_SYSCALL && !seen && !sampler_is_running(pid)) /* what it had CPU time for was something else */
+    if (part == PART_SYSCALL && !seen && !process_is_running(pid)) /* what it had CPU time for was something else */
         return;
     if (atomic_compare_exchange_strong(&member->seen, &seen, now))
         report_look(part, now - seen, !seen, true);

@@ -21,8 +21,7 @@ uint64_t sampler_clock(clockid_t clock);
 static inline clockid_t clock_of_thread(int tid) { return (clockid_t)(~(unsigned)tid << 3 | 6); }
 static inline clockid_t clock_of_process(int pid) { return (clockid_t)(~(unsigned)pid << 3 | 2); }
 
-/* A child's own: its row, and whether it and its children are not looked at. It is where the sampler's own state is, so
- * that a fork's child has fewer pages to copy. */
+/* A child's own: whether it and its children are not looked at, and its row if so. */
 struct family_place {
     struct member *self;
     bool hidden;
@@ -38,16 +37,13 @@ void family_join(const struct cpu *cpu, uint64_t seen);
 void family_hide(void); /* before it: the process has another number for the program, which looks at it in vain */
 uint64_t family_leave(bool count);
 
-/* Whether the process is one that is looked at, and whether the one that looked is gone. */
-bool family_joined(void);
+/* The cpu of a process that is looked at, null for others; whether the one that looked is gone. */
+const struct cpu *family_joined(void);
 bool family_orphan(void);
 
 /* The sampler's: looks at all; CPU time of those that have left which no look has seen. */
 void family_look(void);
 uint64_t family_unlooked_ns(void);
-
-/* sampler.c's: whether the process, not the calling one, has a processor or waits for one. */
-bool sampler_is_running(int pid);
 
 /* At the program's end: there is no look after that. */
 struct family_sums {

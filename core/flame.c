@@ -9,6 +9,7 @@
 #include <xemu/cpu.h>
 #include <xemu/guestmem.h>
 #include <xemu/jit.h>
+#include <xemu/loader.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/own.h>
@@ -216,6 +217,7 @@ static struct flame_tree make_tree(void)
     const char *path = sys_guest_path(), *slash = strrchr(path, '/');
     child_of(&tree, 0, slash ? slash + 1 : path);
     size_t used = buffer.used < BUFFER_SIZE ? buffer.used : BUFFER_SIZE;
+    elf_keep_files(true);
     for (size_t at = 0; maps && at + sizeof(struct flame_sample) <= used;) {
         const struct flame_sample *sample = (const struct flame_sample *)(buffer.start + at);
         uint32_t count = __atomic_load_n(&sample->count, __ATOMIC_ACQUIRE);
@@ -224,6 +226,7 @@ static struct flame_tree make_tree(void)
         add_sample(&tree, maps, sample);
         at += sizeof *sample + (count - 1) * sizeof *sample->callers;
     }
+    elf_keep_files(false);
     free(maps);
     return tree;
 }

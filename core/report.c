@@ -2,14 +2,13 @@
  * stores what it does: that is all that it costs there. */
 #include <xemu/report.h>
 #include "family.h"
+#include "resident.h"
 
-#include <xemu/guestmem.h>
 #include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/profile.h>
 #include <xemu/sampler.h>
 
-#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +34,13 @@ static const struct {
 };
 
 /* What runs has had a processor for as long as it takes from one look to the next, on average: no matter how much of
- * that was its own if it is new. */
+ * that was its own if it is new. A first look stands for no more than that. */
 void report_look(unsigned part, uint64_t ns, bool first, bool child)
 {
     enum { INTERVAL = 4000000 };
-    report.parts[part] += ns;
+    uint64_t seen = first && ns > INTERVAL ? INTERVAL : ns;
+    report.parts[part] += seen;
+    report.unlooked_ns += ns - seen;
     report.children_ns += child ? ns : 0;
     report.weights[part] += first || ns > INTERVAL ? INTERVAL : ns;
 }
@@ -90,73 +91,6 @@ uint64_t report_go_on(void)
 }
 
 /* --- writing ------------------------------------------------------------------------------------------ */
-
-/* Resident memory in bytes: all, and what is not the guest's, which a native process would not have. The kernel takes
- * its time to write this file. */
-static void count_much_memory(uint64_t *all, uint64_t *above)
-{
-    char line[512];
-    uint64_t start = 0, end, kib;
-    bool ours = false;
-    FILE *maps = fopen("/proc/self/smaps", "r");
-    *all = *above = 0;
-    while (maps && fgets(line, sizeof line, maps)) {
-        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-            ours = !guest_range_contains(start, end);
-        else if (sscanf(line, "Rss: %lu kB", &kib) == 1) {
-            *all += kib * 1024;
-            *above += ours ? kib * 1024 : 0;
-        }
-    }
-    if (maps)
-        fclose(maps);
-}
-
-static uint64_t pages_all(void)
-{
-    uint64_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages;
-}
-
-static uint64_t present_pages(int pagemap, uint64_t start, uint64_t end)
-{
-    static uint64_t entries[512];
-    uint64_t count = 0;
-    for (uint64_t page = start / 4096; page < end / 4096;) {
-        uint64_t left = end / 4096 - page, room = sizeof entries / sizeof *entries;
-        ssize_t n = pread(pagemap, entries, (left < room ? left : room) * sizeof *entries, (off_t)(page * sizeof *entries));
-        if (n <= 0)
-            break;
-        for (size_t i = 0; i < (size_t)n / sizeof *entries; i++, page++)
-            count += entries[i] >> 63;
-    }
-    return count;
-}
-
-/* The same for a program that has little memory, and may be over soon. */
-static void count_memory(uint64_t *all, uint64_t *above)
-{
-    enum { LITTLE = 16 << 20 };
-    uint64_t size = 0, guests = 0, end;
-    for (uint64_t start = 0; guest_range_next(&start, &end); start = end)
-        size += end - start;
-    uint64_t pages = pages_all();
-    int pagemap = size <= LITTLE && pages ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
-    if (pagemap < 0) {
-        count_much_memory(all, above);
-        return;
-    }
-    for (uint64_t start = 0; guest_range_next(&start, &end); start = end)
-        guests += present_pages(pagemap, start, end);
-    close(pagemap);
-    *all = pages * 4096;
-    *above = pages > guests ? (pages - guests) * 4096 : 0;
-}
 
 /* All that is written, but for the parts. */
 struct figures {
@@ -285,7 +219,7 @@ void report_write(void)
     count_instructions(&f);
     f.guest += children.guest;
     f.host += options.report_counts ? children.host : 0;
-    count_memory(&f.memory, &f.memory_above);
+    count_resident(&f.memory, &f.memory_above);
     jit_report_code(&f.code);
     (options.report == STATS_JSON ? write_json : write_text)(&f);
 }

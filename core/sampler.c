@@ -1,49 +1,27 @@
 /* The sampler: weighs what a guest thread is doing when it is looked at by the CPU time that it had since the
- * look before. Nothing is measured where the guest runs.
- *
- * Its thread is none of the C library's, for which a process with it would not have one thread only: fork() and locks would
- * cost more, and so would the thread. It has the thread-local variables of the thread that made it. So it makes its system
- * calls itself, and touches errno and this_cpu never. */
+ * look before. Nothing is measured where the guest runs. Looks are the sampler's thread's: no errno, no this_cpu. */
 #include <xemu/sampler.h>
 #include "family.h"
+#include "running.h"
+#include "looker.h"
 
 #include <xemu/flame.h>
-#include <xemu/host_thread.h>
-#include <xemu/log.h>
 #include <xemu/options.h>
 #include <xemu/report.h>
 
-#include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-/* A look costs some 25 us of CPU time. A program that is over soon is looked at often. */
-enum {
-    THREADS_MAX = 4096,
-    MS = 1000000,
-    SOON = 25 /* looks */,
-    SOON_FLAME = 200,
-    INTERVAL = 2 * MS,
-    LATER = 4 * MS,
-    MOST = 64 * MS,
-    INTERVAL_FLAME = MS,
-    LATER_FLAME = 2 * MS
-};
+enum { THREADS_MAX = 4096, LEAST_FLAME = 500000 /* ns that a sample stands for */ };
 
 static struct {
     _Atomic int lock; /* 0: free, 1: held, 2: and somebody waits */
-    clockid_t clock;  /* of the sampler itself */
-    pid_t owner;     /* the process that this is about; 0: none */
-    pid_t pid;       /* whose thread it is; 0: there is none yet */
+    pid_t owner;      /* the process that this is about; 0: none */
+    bool raw;         /* it was not made by the C library's fork(), and can have no thread that looks */
     bool stopped;
     struct family_place place;
     uint64_t base;        /* CPU time that is none of this one's business */
@@ -86,54 +64,7 @@ static void unlock(void)
         kernel_call(SYS_futex, (uint64_t)&sampler.lock, FUTEX_WAKE_PRIVATE, 1, 0, 0);
 }
 
-/* --- which threads run -------------------------------------------------------------------------------- */
-
-static int tasks = -1; /* /proc/self/task, in the sampler's own table of descriptors */
-
-/* The guest must not find its descriptors numbered otherwise: what the sampler opens is in a table of its
- * own. */
-static void open_tasks(void)
-{
-    static pid_t done;
-    if (done == sampler.pid)
-        return;
-    done = sampler.pid;
-    tasks = -1;
-    if (kernel_call(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0) == 0)
-        tasks = (int)kernel_call(SYS_openat, (uint64_t)AT_FDCWD, (uint64_t)"/proc/self/task", O_RDONLY | O_DIRECTORY, 0, 0);
-}
-
-/* Whether what has this file "stat" has a processor, or waits for one. Where the state cannot be seen it is taken to
- * run. */
-static bool is_running(const char *path)
-{
-    char text[256];
-    open_tasks();
-    if (tasks < 0)
-        return true;
-    int64_t fd = kernel_call(SYS_openat, (uint64_t)tasks, (uint64_t)path, O_RDONLY, 0, 0), n = -1;
-    if (fd >= 0) {
-        n = kernel_call(SYS_read, (uint64_t)fd, (uint64_t)text, sizeof text - 1, 0, 0);
-        kernel_call(SYS_close, (uint64_t)fd, 0, 0, 0, 0);
-    }
-    text[n > 0 ? n : 0] = 0;
-    const char *behind = strrchr(text, ')');
-    return behind && behind[1] && behind[2] == 'R';
-}
-
-static bool thread_is_running(int tid)
-{
-    char path[32];
-    snprintf(path, sizeof path, "%d/stat", tid);
-    return is_running(path);
-}
-
-bool sampler_is_running(int pid)
-{
-    char path[32];
-    snprintf(path, sizeof path, "../../%d/stat", pid);
-    return is_running(path);
-}
+/* --- looking ------------------------------------------------------------------------------------------ */
 
 /* Elsewhere a thread doesn't sleep but for locks, which go on behind an interruption. */
 static bool may_sleep(const struct cpu *cpu)
@@ -141,9 +72,7 @@ static bool may_sleep(const struct cpu *cpu)
     return cpu->part == PART_SYSCALL || cpu->part == PART_SIGNAL || cpu->part == PART_FAULT;
 }
 
-/* --- looking ------------------------------------------------------------------------------------------ */
-
-/* Of the calling thread; with the lock held. It is at its end: what it was at before is not to be seen. */
+/* With the lock held, at the thread's end: what it was at before is not to be seen. */
 static void last_look(struct slot *slot)
 {
     uint64_t now = sampler_clock(slot->clock);
@@ -164,93 +93,40 @@ static void look(struct slot *slot)
     slot->looked = true;
     slot->seen = now;
     sampler.seen += since;
-    if (flame_on() && now - slot->asked >= INTERVAL_FLAME / 2 && (!may_sleep(slot->cpu) || thread_is_running(slot->tid))) {
+    if (flame_on() && now - slot->asked >= LEAST_FLAME && (!may_sleep(slot->cpu) || thread_is_running(slot->tid))) {
         flame_ask(slot->cpu, slot->tid, now - slot->asked);
         slot->asked = now;
     }
 }
 
-static void look_at_all(void)
+void sampler_look(void)
 {
-    for (struct slot *slot = sampler.slots; slot < sampler.slots + sampler.slot_count; slot++)
+    lock();
+    for (struct slot *slot = sampler.slots; !sampler.stopped && slot < sampler.slots + sampler.slot_count; slot++)
         if (slot->cpu)
             look(slot);
-    family_look();
+    if (!sampler.stopped)
+        family_look();
+    unlock();
 }
 
-/* Nanoseconds until the next look. Without --flame looking takes a 150th of the time at most: where others have the
- * processors, too, less is to be seen from one look to the next. */
-static long interval_behind(unsigned looks, long last)
-{
-    if (flame_on())
-        return looks < SOON_FLAME ? INTERVAL_FLAME : LATER_FLAME;
-    uint64_t whole = sampler_clock(CLOCK_PROCESS_CPUTIME_ID) + report_children_ns() + family_unlooked_ns();
-    if (looks && sampler_clock(CLOCK_THREAD_CPUTIME_ID) > whole / 150)
-        return last < MOST / 2 ? 2 * last : MOST;
-    return looks < SOON ? INTERVAL : LATER;
-}
+/* --- the guest's threads ------------------------------------------------------------------------------ */
 
-static int run(void *unused)
-{
-    struct timespec interval = {.tv_nsec = 0};
-    for (unsigned looks = 0;; looks++) { /* also when it has stopped: its clock is read then */
-        interval.tv_nsec = interval_behind(looks, interval.tv_nsec);
-        kernel_call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (uint64_t)&interval, 0, 0);
-        lock();
-        if (!sampler.stopped)
-            look_at_all();
-        unlock();
-    }
-    return unused != NULL;
-}
+/* A forked child, which its parent's sampler looks at. */
+static bool is_child(void) { return sampler.owner != getpid() && !sampler.raw && family_joined(); }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* which have to know of each thread */
-static void *run_thread(void *tid)
-{
-    *(_Atomic int *)tid = (int)kernel_call(SYS_gettid, 0, 0, 0, 0, 0);
-    run(NULL);
-    return NULL;
-}
-
-static int create_thread(void)
-{
-    _Atomic int tid = 0;
-    pthread_t thread;
-    int error = host_thread(&thread, NULL, run_thread, &tid);
-    while (!error && !tid)
-        usleep(100);
-    return error ? -error : tid;
-}
-#else
-static int create_thread(void)
-{
-    enum { STACK_SIZE = 64 << 10 };
-    static _Alignas(16) char stack[STACK_SIZE];
-    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-    return clone(run, stack + STACK_SIZE, flags, NULL);
-}
-#endif
-
-static void start(void)
-{
-    uint64_t all = ~0ull, before;
-    sampler.pid = getpid();
-    sampler.stopped = false;
-    /* The guest's signals are not the sampler's; the C library would leave two of them open. */
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    int tid = create_thread();
-    if (tid < 0)
-        die(126, "no thread for samples");
-    sampler.clock = clock_of_thread(tid);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
-}
-
-/* A child that its parent's sampler has looked at goes on by itself. */
+/* It goes on by itself, with the thread that it had until now. */
 static void go_on_alone(void)
 {
-    sampler.base = sampler.seen = sampler.slots[0].seen = report_go_on();
+    struct slot first = {.cpu = (struct cpu *)family_joined(), .tid = getpid(), .clock = clock_of_thread(getpid())};
+    memset(sampler.slots, 0, sampler.slot_count * sizeof *sampler.slots);
+    sampler.base = sampler.seen = first.seen = report_go_on();
+    sampler.slots[0] = first;
+    sampler.slot_count = 1;
     sampler.start = 0;
-    start();
+    sampler.stopped = false;
+    sampler.owner = getpid();
+    looker_begin_later();
 }
 
 static struct slot *free_slot(void)
@@ -273,19 +149,17 @@ void sampler_thread_begin(struct cpu *cpu)
     if (first) {
         sampler.owner = getpid();
         sampler.start = sampler.seen = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
-        start();
+        looker_begin_later();
     }
-    if (sampler.owner != getpid()) /* a child that borrows its parent's memory until it executes something */
-        return;
     lock();
-    if (!sampler.pid)
+    if (is_child())
         go_on_alone();
-    struct slot *slot = free_slot();
+    bool own = sampler.owner == getpid(); /* not one that borrows its parent's memory until it executes something */
+    struct slot *slot = own ? free_slot() : NULL;
     cpu->part = PART_DISPATCH;
     cpu->sample_ns = 0; /* not the thread's that made it */
     cpu->sample_asked = false;
     if (slot) {
-        
         slot->seen = first ? sampler.start : 0; /* its start counts, too */
         slot->asked = slot->seen;
         slot->tid = (int)kernel_call(SYS_gettid, 0, 0, 0, 0, 0);
@@ -310,30 +184,32 @@ void sampler_thread_end(struct cpu *cpu)
     unlock();
 }
 
+void sampler_has_child(void)
+{
+    if (options.report != STATS_NONE && sampler.owner == getpid())
+        looker_begin_now();
+}
+
+/* Nothing is written but in the shared table: the child would have to copy the page. */
 void sampler_forked(struct cpu *cpu, bool plain)
 {
-    sampler.lock = 0; /* the sampler may have held it */
+    if (sampler.lock) /* the sampler held it */
+        sampler.lock = 0;
     if (options.report == STATS_NONE)
         return;
-    sampler.pid = 0;
-    sampler.owner = plain ? getpid() : -1; /* only the C library's children can make a sampler */
+    if (sampler.raw == plain)
+        sampler.raw = !plain;
     if (!plain)
         family_hide();
     family_join(cpu, 0);
-    memset(sampler.slots, 0, sampler.slot_count * sizeof *sampler.slots);
-    sampler.slot_count = 1;
-    sampler.start = sampler.seen = 0;
-    sampler.slots[0].tid = (int)kernel_call(SYS_gettid, 0, 0, 0, 0, 0);
-    sampler.slots[0].clock = clock_of_thread(sampler.slots[0].tid);
-    sampler.slots[0].cpu = cpu;
 }
 
 void sampler_at_call(void)
 {
-    if (options.report == STATS_NONE || !family_orphan() || sampler.owner != getpid())
+    if (options.report == STATS_NONE || !family_orphan())
         return;
     lock();
-    if (!sampler.pid)
+    if (is_child())
         go_on_alone();
     unlock();
 }
@@ -357,24 +233,25 @@ void sampler_release(void)
 
 void sampler_stop(void)
 {
-    if (!wanted() || sampler.pid != getpid())
+    if (!wanted() || sampler.owner != getpid())
         return;
+    looker_none();
     lock();
     for (struct slot *slot = sampler.slots; !sampler.stopped && slot < sampler.slots + sampler.slot_count; slot++)
         if (slot->cpu)
-            (slot->cpu == this_cpu ? last_look : look)(slot);
+            last_look(slot);
     sampler.stopped = true;
     unlock();
 }
 
 uint64_t sampler_start_ns(void) { return sampler.start; }
 
+uint64_t sampler_own_ns(void) { return looker_ns(); }
+
 uint64_t sampler_whole_ns(void)
 {
-    return sampler_clock(CLOCK_PROCESS_CPUTIME_ID) - sampler_clock(sampler.clock) - sampler.base;
+    return sampler_clock(CLOCK_PROCESS_CPUTIME_ID) - looker_ns() - sampler.base;
 }
-
-uint64_t sampler_own_ns(void) { return sampler_clock(sampler.clock); }
 
 uint64_t sampler_unseen_ns(uint64_t whole)
 {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libelf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,23 +52,71 @@ static void search(Elf *elf, Elf_Scn *section, uint64_t address, struct elf_symb
     }
 }
 
+/* Files that stay open because more questions come. */
+static struct kept {
+    char *path; /* null: a free place */
+    Elf *elf;
+    int fd;
+} kept[8];
+enum { KEPT_MAX = sizeof kept / sizeof *kept };
+static bool keeping;
+
+static const struct kept *find_kept(const char *path)
+{
+    for (int i = 0; i < KEPT_MAX; i++)
+        if (kept[i].path && strcmp(kept[i].path, path) == 0)
+            return &kept[i];
+    return NULL;
+}
+
+static void keep(const char *path, Elf *elf, int fd)
+{
+    int i = 0;
+    while (i < KEPT_MAX && kept[i].path)
+        i++;
+    if (keeping && i < KEPT_MAX)
+        kept[i] = (struct kept){strdup(path), elf, fd};
+}
+
 /* Null: not an ELF file, or it cannot be read. *fd is to be closed in any case. */
 static Elf *open_elf(const char *path, int *fd)
 {
+    const struct kept *before = find_kept(path);
+    if (before) {
+        *fd = before->fd;
+        return before->elf;
+    }
     elf_version(EV_CURRENT);
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     Elf *elf = *fd < 0 ? NULL : elf_begin(*fd, ELF_C_READ_MMAP, NULL);
-    if (elf && elf_kind(elf) == ELF_K_ELF)
+    if (elf && elf_kind(elf) == ELF_K_ELF) {
+        keep(path, elf, *fd);
         return elf;
+    }
     elf_end(elf);
     return NULL;
 }
 
 static void close_elf(Elf *elf, int fd)
 {
+    for (int i = 0; i < KEPT_MAX; i++)
+        if (elf && kept[i].path && kept[i].elf == elf)
+            return;
     elf_end(elf);
     if (fd >= 0)
         close(fd);
+}
+
+void elf_keep_files(bool on)
+{
+    keeping = on;
+    for (int i = 0; !on && i < KEPT_MAX; i++) {
+        struct kept file = kept[i];
+        kept[i].path = NULL;
+        if (file.path)
+            close_elf(file.elf, file.fd);
+        free(file.path);
+    }
 }
 
 static Elf_Scn *next_table(Elf *elf, Elf_Scn *section)

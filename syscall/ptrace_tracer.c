@@ -3,6 +3,7 @@
 #include "ptrace.h"
 
 #include <xemu/fault.h>
+#include <xemu/sampler.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -180,14 +181,14 @@ static bool guest_stop(struct tracee *tracee, uint64_t cpu, int *status)
     return true;
 }
 
-/* A signal comes to the tracee. To its own xemu: faults, what was marked before, what comes before it is
+/* A signal comes to the tracee. To its own xemu: faults, its sampler's timer, what was marked before, what comes before it is
  * ready, and the default action that it has asked for. Everything else is handed in with a mark. */
 static void pass_signal(struct tracee *tracee, int signal, siginfo_t *info)
 {
     struct traced traced = {0};
     bool fault = info->si_code > 0 && (SIGBIT(signal) & SYNC_SIGNALS);
     bool passing = !fetch_traced(tracee, &traced) && traced.passing == signal;
-    if (fault || passing || tracee->starting || info->si_errno >> 8 == TRACE_MARK) {
+    if (fault || sampler_is_timer(info) || passing || tracee->starting || info->si_errno >> 8 == TRACE_MARK) {
         go_on(tracee, signal);
         return;
     }

@@ -7,6 +7,7 @@
 #include <xemu/fault.h>
 #include <xemu/flame.h>
 #include <xemu/options.h>
+#include <xemu/sampler.h>
 #include <xemu/sys.h>
 
 #include <errno.h>
@@ -130,6 +131,15 @@ static void repeat_call(void *ucontext)
     host_raw(SYS_rt_sigpending, (uint64_t)&pending, sizeof pending, 0, 0);
     if (!(pending & ~context_mask(ucontext)))
         host_call_repeat(ucontext);
+}
+
+bool sample_timer(const siginfo_t *info, void *ucontext)
+{
+    if (!sampler_is_timer(info))
+        return false;
+    sampler_timer_fired();
+    repeat_call(ucontext);
+    return true;
 }
 
 bool sample_signalled(int signo, const siginfo_t *info, void *ucontext)

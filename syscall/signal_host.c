@@ -80,6 +80,8 @@ static void end_abort(const siginfo_t *info, const ucontext_t *uc)
 
 static void on_sync(int signo, siginfo_t *info, void *ucontext)
 {
+    if (sample_timer(info, ucontext))
+        return;
     if (signo == SIGSEGV)
         end_abort(info, ucontext);
     if (signo == SIGTRAP && tracee_untraced_stop(ucontext))

@@ -110,8 +110,9 @@ void sample_begin(struct task *task);
 void sample_at_stop(struct task *task);
 void sample_end(struct task *task);
 
-/* The host's handler: whether there is nothing more to do for this signal. */
+/* The host's handlers: whether there is nothing more to do for this signal; it was the sampler's timer. */
 bool sample_signalled(int signo, const siginfo_t *info, void *ucontext);
+bool sample_timer(const siginfo_t *info, void *ucontext);
 
 /* The synchronous signals that were sent and wait in the task, as a mask. */
 uint64_t signal_sync_pending(const struct task *task);

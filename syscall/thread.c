@@ -212,6 +212,8 @@ void threads_fork_done(struct task *task, enum forked forked)
         task->sighand->users = 1;
         living = 1;
         guest_lock_future(0); /* locks aren't inherited */
+    } else {
+        sampler_has_child();
     }
     pthread_mutex_unlock(&blocks_lock);
 }

@@ -15,9 +15,19 @@ state=$PWD/build/packages/$arch
 mkdir -p "$root"
 touch "$root.asked" "$root.unpacked"
 
+# A list may say more than the tree has, where one was copied without the other: each package has its documentation.
+is_there() { [ -e "$root/usr/share/doc/$1" ] || [ -L "$root/usr/share/doc/$1" ]; }
+# note LIST LINE...: never into the same file, which the list of another copy of the tree may be, too.
+note() {
+    list=$1
+    shift
+    { cat "$list" && printf '%s\n' "$@"; } | sort -u >"$list.new"
+    mv "$list.new" "$list"
+}
+
 missing=
 for package; do
-    grep -qxF "$package" "$root.asked" || missing="$missing $package"
+    grep -qxF "$package" "$root.asked" && is_there "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
@@ -42,9 +52,10 @@ for directory in bin sbin lib lib64; do
     [ -e "$root/$directory" ] || ln -s "usr/$directory" "$root/$directory"
 done
 for deb in "$state"/archives/*.deb; do
-    grep -qxF "${deb##*/}" "$root.unpacked" && continue
+    name=${deb##*/}
+    grep -qxF "$name" "$root.unpacked" && is_there "${name%%_*}" && continue
     dpkg-deb --fsys-tarfile "$deb" | tar -x --no-same-owner --keep-directory-symlink -C "$root"
-    echo "${deb##*/}" >>"$root.unpacked"
+    note "$root.unpacked" "$name"
 done
 
 # Under -L an absolute link would lead out of the tree.
@@ -53,9 +64,9 @@ find "$root" -type l -lname '/*' | while read -r link; do
 done
 
 # What base packages make when they are installed.
+mkdir -p "$root/tmp" "$root/dev" "$root/proc" "$root/etc"
 grep -qs '^root:' "$root/etc/passwd" || echo 'root:x:0:0:root:/root:/bin/bash' >>"$root/etc/passwd"
 grep -qs '^nobody:' "$root/etc/passwd" || echo 'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin' >>"$root/etc/passwd"
 [ -e "$root/etc/group" ] || printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
-mkdir -p "$root/tmp" "$root/dev" "$root/proc"
 # shellcheck disable=SC2086
-printf '%s\n' $missing >>"$root.asked"
+note "$root.asked" $missing

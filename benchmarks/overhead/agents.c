@@ -261,6 +261,8 @@ static const char *await(struct agent *agent, const char **kernel, int boot_s)
     else if (got == 0 &&
              asprintf(&why, "it did not come up within %.0f seconds%s", (now_ns() - started) / 1e9, last_words(agent)) < 0)
         why = NULL;
+    else if (got == -2)
+        why = strdup("the lab was interrupted before it was there");
     else if (got < 0 && asprintf(&why, "it ended while it started%s", last_words(agent)) < 0)
         why = NULL;
     stop(agent);
@@ -359,15 +361,10 @@ static char *command_of(const struct lab *lab, const struct level *level, const 
 
 static void take_metric(struct run *run, const char *text)
 {
-    struct metric metric;
-    char unit[16];
-    if (sscanf(text, "%39s %lf %15s", metric.name, &metric.value, unit) != 3 ||
-        run->metric_count == METRICS_MAX)
-        return;
-    run->metrics = realloc(run->metrics, (size_t)(run->metric_count + 1) * sizeof metric);
-    if (!run->metrics)
-        fail("not enough memory");
-    run->metrics[run->metric_count++] = metric;
+    char name[40], unit[16];
+    double value;
+    if (sscanf(text, "%39s %lf %15s", name, &value, unit) == 3)
+        add_metric(run, name, value);
 }
 
 static void take_result(struct run *run, const char *text)

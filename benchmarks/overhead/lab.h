@@ -1,6 +1,8 @@
 /* The overhead lab: what its files share.
  *
+ *   settings.c the command line
  *   tables.c   levels.tbl and programs.tbl -> struct lab
+ *   inputs.c   Debian's programs and what they work on
  *   agents.c   starts a level and asks its agent to run programs
  *   plan.c     which program runs on which level how often, in which order; the loop
  *   store.c    results.json: written as the runs come, read to resume and to report
@@ -80,9 +82,9 @@ struct lab {
 /* --- tables.c --- */
 
 void tables_read(struct lab *lab, const char *levels, const char *programs);
-/* Chooses by comma-separated names or groups (experiments); null: all. False: a name is none. */
-bool choose_levels(struct lab *lab, const char *names);
-bool choose_programs(struct lab *lab, const char *names, const char *experiments);
+/* Chooses by comma-separated names or groups (experiments); null: all. A name that is none ends the program. */
+void choose_levels(struct lab *lab, const char *names);
+void choose_programs(struct lab *lab, const char *names, const char *experiments);
 /* Splits a command at blanks; '...' is one word. Returns the count; the words are malloc'd. */
 int split_words(const char *text, char **words, int room);
 /* "{root}" and the like replaced, malloc'd. */
@@ -92,6 +94,17 @@ int command_words(const struct program *program, const char *arch, char **words,
 bool is_lab_program(const struct program *program);
 int find_level(const struct lab *lab, const char *name);
 int find_program(const struct lab *lab, const char *name);
+
+/* The first line that the command prints, without its line end; malloc'd; null if there is none. */
+char *first_line(const char *command);
+
+/* --- inputs.c --- */
+
+/* Debian's packages of the chosen programs, for both architectures: what is there is not fetched again. Without the
+ * network the programs are missing, and say so. */
+void inputs_fetch(const struct lab *lab);
+/* Notes which of Debian's programs are not there; writes the files that the others work on. */
+void inputs_prepare(struct lab *lab);
 
 /* --- agents.c --- */
 
@@ -124,6 +137,10 @@ void store_save(const struct lab *lab);
 /* Reads it. False: there is none. A file that is damaged or not ours ends the program with one clear line. */
 bool store_load(struct lab *lab, const char *folder);
 void add_run(struct lab *lab, const struct run *run);
+void add_metric(struct run *run, const char *name, double value);
+/* A file of the lab's folder, to write; that it can't be written ends the program. */
+FILE *folder_create(const struct lab *lab, const char *name);
+void folder_close(const struct lab *lab, const char *name, FILE *file);
 /* The text of a key in lab->meta, "" if there is none. */
 const char *meta_text(const struct lab *lab, const char *key);
 

@@ -1,10 +1,8 @@
 /* report.html: one file with everything in it, for reading on a desk, on a telephone and on paper. */
 #include "lab.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,51 +314,67 @@ static void memory_plot(void)
 
 /* --- where the time goes -------------------------------------------------------------------------------- */
 
-static void parts_section(void)
+static void parts_plot(void)
 {
     static struct stack stacks[PROGRAMS_MAX];
-    const char *names[16] = {0}, *program, *part;
+    enum { PARTS_MAX = sizeof stacks->parts / sizeof *stacks->parts };
+    const char *names[PARTS_MAX] = {0}, *program, *part;
     json_t *report, *value;
     int n = 0, parts = 0;
-    if (!json_object_size(lab->reports))
-        return;
-    fputs("<h2>Where the time goes in xemu</h2><p>CPU time as <code>xemu --report=json</code> says, one run "
-          "of each "
-          "program.</p>\n",
-          out);
     json_object_foreach(lab->reports, program, report)
     {
         int at = 0;
-        if (n == PROGRAMS_MAX)
-            break;
         json_object_foreach(json_object_get(report, "parts_ns"), part, value)
         {
-            if (at == 16)
+            if (at == PARTS_MAX)
                 break;
             names[at] = part;
             stacks[n].parts[at++] = json_number_value(value);
         }
         parts = at > parts ? at : parts;
-        stacks[n++].label = program;
+        stacks[n].label = program;
+        n += at && n < PROGRAMS_MAX - 1;
     }
     open_figure("Parts of the CPU time");
     svg_stacks(out, "parts of the CPU time", stacks, n, names, parts);
     close_figure();
+}
+
+static void count_cell(const char *format, double value) { fprintf(out, value > 0 ? format : "<td>–", value); }
+
+static double count_of(json_t *report, const char *key)
+{
+    return json_number_value(json_object_get(json_object_get(report, "counts"), key));
+}
+
+static void parts_section(void)
+{
+    const char *program;
+    json_t *report;
+    if (!json_object_size(lab->reports))
+        return;
+    fputs("<h2>Where the time goes in xemu</h2><p>CPU time as <code>xemu --report=json</code> says, one run "
+          "of each program.</p>\n",
+          out);
+    parts_plot();
     fputs("<table><thead><tr><th>program<th>guest instructions run<th>host instructions for each"
           "<th>KiB of code<th>MiB resident</thead><tbody>\n",
           out);
     json_object_foreach(lab->reports, program, report)
     {
-        json_t *counts = json_object_get(report, "counts");
+        const char *failed = json_string_value(json_object_get(report, "failed"));
         fputs("<tr><td>", out);
         text(program);
-        double guest = json_number_value(json_object_get(counts, "guest_instructions"));
-        fprintf(out, guest > 0 ? "<td>%.3g" : "<td>–", guest);
-        double expansion = json_number_value(json_object_get(counts, "instruction_expansion"));
-        fprintf(out, expansion > 0 ? "<td>%.2f" : "<td>–", expansion);
-        fprintf(out, "<td>%.0f<td>%.1f\n",
-                json_number_value(json_object_get(counts, "cache_bytes_used")) / 1024,
-                json_number_value(json_object_get(counts, "resident_bytes")) / 1048576);
+        if (failed) {
+            fputs("<td class=\"text missing\" colspan=4>", out);
+            text(failed);
+        } else {
+            count_cell("<td>%.3g", count_of(report, "guest_instructions"));
+            count_cell("<td>%.2f", count_of(report, "instruction_expansion"));
+            count_cell("<td>%.0f", count_of(report, "cache_bytes_used") / 1024);
+            count_cell("<td>%.1f", count_of(report, "resident_bytes") / 1048576);
+        }
+        putc('\n', out);
     }
     fputs("</tbody></table>\n", out);
 }
@@ -466,14 +480,9 @@ static void body(void)
 
 void report_write(const struct analysis *a)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/report.html", a->lab->folder);
     lab = a->lab;
     analysis = a;
-    out = fopen(path, "w");
-    if (!out)
-        fail("cannot write %s: %s", path, strerror(errno));
+    out = folder_create(lab, "report.html");
     body();
-    if (fclose(out))
-        fail("cannot write %s: %s", path, strerror(errno));
+    folder_close(lab, "report.html", out);
 }

@@ -29,6 +29,18 @@ void add_run(struct lab *lab, const struct run *run)
     lab->runs[lab->run_count++] = *run;
 }
 
+void add_metric(struct run *run, const char *name, double value)
+{
+    if (run->metric_count == METRICS_MAX)
+        return;
+    run->metrics = realloc(run->metrics, (size_t)(run->metric_count + 1) * sizeof *run->metrics);
+    if (!run->metrics)
+        fail("not enough memory");
+    struct metric *metric = &run->metrics[run->metric_count++];
+    snprintf(metric->name, sizeof metric->name, "%s", name);
+    metric->value = value;
+}
+
 const char *meta_text(const struct lab *lab, const char *key)
 {
     const char *text = json_string_value(json_object_get(lab->meta, key));
@@ -63,13 +75,9 @@ static void set_line(json_t *object, const char *key, const char *path, const ch
 
 static void set_output(json_t *object, const char *key, const char *command)
 {
-    char line[500] = "";
-    FILE *from = popen(command, "r");
-    if (from && fgets(line, sizeof line, from))
-        line[strcspn(line, "\n")] = 0;
-    if (from)
-        pclose(from);
+    char *line = first_line(command);
     set_text(object, key, line);
+    free(line);
 }
 
 static void set_time(json_t *object, const char *key)
@@ -240,6 +248,31 @@ static json_t *pack(const struct field *fields, const void *from)
     return object;
 }
 
+/* --- files of the folder -------------------------------------------------------------------------------- */
+
+static void path_of(const struct lab *lab, const char *name, char path[PATH_MAX])
+{
+    if (snprintf(path, PATH_MAX, "%s/%s", lab->folder, name) >= PATH_MAX)
+        fail("the folder's name is too long");
+}
+
+FILE *folder_create(const struct lab *lab, const char *name)
+{
+    char path[PATH_MAX];
+    path_of(lab, name, path);
+    FILE *file = fopen(path, "we");
+    if (!file)
+        fail("cannot write %s: %s", path, strerror(errno));
+    return file;
+}
+
+void folder_close(const struct lab *lab, const char *name, FILE *file)
+{
+    bool failed = ferror(file);
+    if (fclose(file) || failed)
+        fail("cannot write %s/%s: %s", lab->folder, name, strerror(errno));
+}
+
 /* --- writing ------------------------------------------------------------------------------------------ */
 
 static json_t *run_json(const struct lab *lab, const struct run *run)
@@ -278,12 +311,6 @@ static json_t *programs_json(const struct lab *lab)
     return programs;
 }
 
-static void path_of(const struct lab *lab, const char *name, char path[PATH_MAX])
-{
-    if (snprintf(path, PATH_MAX, "%s/%s", lab->folder, name) >= PATH_MAX)
-        fail("the folder's name is too long");
-}
-
 void store_save(const struct lab *lab)
 {
     char path[PATH_MAX], part[PATH_MAX];
@@ -301,8 +328,11 @@ void store_save(const struct lab *lab)
         json_object_set(all, "reports", lab->reports);
     path_of(lab, "results.json", path);
     path_of(lab, "results.json.new", part);
-    if (json_dump_file(all, part, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) || rename(part, path))
-        fail("cannot write %s: %s", path, strerror(errno));
+    if (json_dump_file(all, part, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) || rename(part, path)) {
+        int error = errno;
+        unlink(part);
+        fail("cannot write %s: %s", path, strerror(error));
+    }
     json_decref(all);
 }
 
@@ -429,13 +459,7 @@ static void load_run(struct lab *lab, json_t *from)
     snprintf(run.why, sizeof run.why, "%s", text_of(from, "said"));
     if (run.level < 0 || run.program < 0)
         damaged("a run of a level or a program that it does not name");
-    json_object_foreach(metrics, name, value)
-    {
-        run.metrics = realloc(run.metrics, (size_t)(run.metric_count + 1) * sizeof *run.metrics);
-        struct metric *metric = &run.metrics[run.metric_count++];
-        snprintf(metric->name, sizeof metric->name, "%s", name);
-        metric->value = json_number_value(value);
-    }
+    json_object_foreach(metrics, name, value) add_metric(&run, name, json_number_value(value));
     add_run(lab, &run);
 }
 
@@ -466,9 +490,13 @@ bool store_load(struct lab *lab, const char *folder)
     if (!format || strcmp(format, FORMAT) != 0 || integer_of(all, "version") != VERSION)
         damaged("these are no results of this lab's");
     unpack(lab_fields, lab, all);
+    if (lab->rounds < 1 || lab->rounds > 1000 || lab->rounds_done < 0 || lab->rounds_done > lab->rounds + 1)
+        damaged("rounds");
     lab->meta = json_incref(json_object_get(all, "machine"));
     lab->reports = json_incref(json_object_get(all, "reports"));
     json_array_foreach(array_of(all, "levels"), i, one) load_level(lab, one);
+    if (!lab->level_count)
+        damaged("no levels");
     json_array_foreach(array_of(all, "programs"), i, one) load_program(lab, one);
     json_array_foreach(array_of(all, "runs"), i, one) load_run(lab, one);
     json_decref(all);

@@ -1,21 +1,9 @@
 /* summary.txt, for a terminal, and results.csv, a line for each run, for other programs. */
 #include "lab.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-static FILE *create(const struct lab *lab, const char *name)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", lab->folder, name);
-    FILE *file = fopen(path, "w");
-    if (!file)
-        fail("cannot write %s: %s", path, strerror(errno));
-    return file;
-}
 
 static void print_estimate(FILE *out, struct estimate e)
 {
@@ -66,7 +54,7 @@ static void print_missing(FILE *out, const struct analysis *a)
 void summary_write(const struct analysis *a)
 {
     const struct lab *lab = a->lab;
-    FILE *out = create(lab, "summary.txt");
+    FILE *out = folder_create(lab, "summary.txt");
     fprintf(out, "The overhead lab, %s\n%s, kernel %s, %s\n", meta_text(lab, "started"),
             meta_text(lab, "cpu"), meta_text(lab, "kernel"), meta_text(lab, "xemu"));
     fprintf(out, "%d runs, %d rounds after the one that warms up, seed %" PRIu64 ", %.0f minutes%s\n",
@@ -74,7 +62,7 @@ void summary_write(const struct analysis *a)
             lab->finished ? "" : "; interrupted: what follows is what was done until then");
     print_levels(out, a);
     print_missing(out, a);
-    fclose(out);
+    folder_close(lab, "summary.txt", out);
 }
 
 static void csv_text(FILE *out, const char *text)
@@ -87,7 +75,7 @@ static void csv_text(FILE *out, const char *text)
 
 void csv_write(const struct lab *lab)
 {
-    FILE *out = create(lab, "results.csv");
+    FILE *out = folder_create(lab, "results.csv");
     fputs("number,round,level,program,experiment,size_percent,metric,status,wall_ns,cpu_ns,host_ns,metric_ns,"
           "rss_kib,"
           "output,said\n",
@@ -107,5 +95,5 @@ void csv_write(const struct lab *lab)
             putc('\n', out);
         }
     }
-    fclose(out);
+    folder_close(lab, "results.csv", out);
 }

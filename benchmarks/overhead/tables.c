@@ -93,10 +93,9 @@ static struct level *new_level(struct lab *lab, const char *where)
     return &lab->levels[lab->level_count++];
 }
 
-/* The first line that the command prints, without its line end; malloc'd; null if it fails. */
-static char *first_line(const char *command)
+char *first_line(const char *command)
 {
-    char line[300] = "";
+    char line[500] = "";
     FILE *from = popen(command, "r");
     bool got = from && fgets(line, sizeof line, from);
     if (from)
@@ -214,52 +213,51 @@ int find_program(const struct lab *lab, const char *name)
     return -1;
 }
 
-/* Whether the list has a name; notes in used[] which of its words did. */
-static bool listed(const char *list, const char *name, const char *group, uint64_t *used)
+/* Whether the list has a name, or its group. */
+static bool listed(const char *list, const char *name, const char *group)
 {
-    bool found = false;
-    for (int word = 0; list && *list; word++) {
+    for (; list && *list; list += *list == ',') {
         size_t n = strcspn(list, ",");
-        if ((strlen(name) == n && !strncmp(list, name, n)) ||
-            (group && strlen(group) == n && !strncmp(list, group, n))) {
-            *used |= (uint64_t)1 << (word & 63);
-            found = true;
-        }
-        list += n + (list[n] == ',');
+        if ((strlen(name) == n && !strncmp(list, name, n)) || (group && strlen(group) == n && !strncmp(list, group, n)))
+            return true;
+        list += n;
     }
-    return found;
+    return false;
 }
 
-static bool all_used(const char *list, uint64_t used)
+/* Each name of the list has to be one of these, whose first members are a name and a group. */
+static void check_names(const char *what, const char *list, const void *rows, size_t size, int count, bool name, bool group)
 {
-    int words = list && *list ? 1 : 0;
-    for (; list && *list; list++)
-        words += *list == ',';
-    return words > 63 || used == ((uint64_t)1 << words) - 1;
+    for (char *rest = copy(list ? list : ""), *word; (word = strsep(&rest, ","));) {
+        bool found = !list;
+        for (int i = 0; i < count && !found; i++) {
+            const char *const *names = (const char *const *)((const char *)rows + (size_t)i * size);
+            found = (name && !strcmp(names[0], word)) || (group && !strcmp(names[1], word));
+        }
+        if (!found)
+            fail("there is no %s %s: see --list", what, word);
+    }
 }
 
-bool choose_levels(struct lab *lab, const char *names)
+void choose_levels(struct lab *lab, const char *names)
 {
-    uint64_t used = 0;
+    check_names("level", names, lab->levels, sizeof *lab->levels, lab->level_count, true, true);
     for (int i = 0; i < lab->level_count; i++) {
         struct level *level = &lab->levels[i];
-        level->chosen =
-            (!names && !(lab->quick && level->not_quick)) || listed(names, level->name, level->group, &used);
+        level->chosen = names ? listed(names, level->name, level->group) : !(lab->quick && level->not_quick);
     }
     lab->levels[NATIVE].chosen = true;
-    return all_used(names, used);
 }
 
-bool choose_programs(struct lab *lab, const char *names, const char *experiments)
+void choose_programs(struct lab *lab, const char *names, const char *experiments)
 {
-    uint64_t used = 0, used_experiments = 0;
+    check_names("program", names, lab->programs, sizeof *lab->programs, lab->program_count, true, false);
+    check_names("experiment", experiments, lab->programs, sizeof *lab->programs, lab->program_count, false, true);
     for (int i = 0; i < lab->program_count; i++) {
         struct program *program = &lab->programs[i];
-        bool named = names && listed(names, program->name, NULL, &used);
-        bool in = !experiments || listed(experiments, program->experiment, NULL, &used_experiments);
-        program->chosen = in && (names ? named : program->in_quick || !lab->quick);
+        bool in = !experiments || listed(experiments, program->experiment, NULL);
+        program->chosen = in && (names ? listed(names, program->name, NULL) : program->in_quick || !lab->quick);
     }
-    return all_used(names, used) && all_used(experiments, used_experiments);
 }
 
 int split_words(const char *text, char **words, int room)

@@ -51,6 +51,10 @@ struct elf_symbol {
 };
 bool elf_find_symbol(const char *path, uint64_t offset, struct elf_symbol *found);
 
+/* Whether files stay open between such questions, of one thread's: only at the end of a process, whose guest would
+ * find its descriptors numbered otherwise. */
+void elf_keep_files(bool on);
+
 /* The functions of this name in an ELF file's symbol tables, as ranges of the file's bytes, into found[room]. One whose
  * size is not told reaches to the next symbol. Returns how many were stored; 0 also if the file cannot be read. */
 struct elf_range {

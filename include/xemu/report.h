@@ -14,7 +14,7 @@
     PART(SYSCALL, "syscalls", "system calls, with the host's kernel")        \
     PART(SIGNAL, "signals", "delivering signals")                            \
     PART(FAULT, "faults", "faults and undefined instructions")               \
-    PART(UNSEEN, "unseen", "ends of threads in the kernel, helper threads of xemu's: by difference")
+    PART(UNSEEN, "unseen", "at no look: what is over too soon, ends of threads in the kernel")
 
 enum report_part {
 #define PART(name, key, text) PART_##name,

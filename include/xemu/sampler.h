@@ -5,7 +5,9 @@
 
 #include <xemu/cpu.h>
 
-/* A guest thread begins, and ends: in that thread. The first one starts the sampler. Nothing if nobody asked
+#include <signal.h>
+
+/* A guest thread begins, and ends: in that thread. With the first one the sampler begins. Nothing if nobody asked
  * for it. */
 void sampler_thread_begin(struct cpu *cpu);
 void sampler_thread_end(struct cpu *cpu);
@@ -14,6 +16,14 @@ void sampler_thread_end(struct cpu *cpu);
  * it, until it makes a thread or the parent ends: then it has one of its own. */
 void sampler_forked(struct cpu *cpu, bool plain);
 
+/* In a process that has forked a child. */
+void sampler_has_child(void);
+
+/* The signal, SIGBUS, that tells that the process is one whose threads are worth a thread that looks at them. The guest
+ * does not see it. */
+bool sampler_is_timer(const siginfo_t *info);
+void sampler_timer_fired(void);
+
 /* At a system call of the guest's, now and then. */
 void sampler_at_call(void);
 
@@ -21,7 +31,7 @@ void sampler_at_call(void);
 void sampler_hold(void);
 void sampler_release(void);
 
-/* Takes a last look at all threads; there is none after it. */
+/* There is no look at a thread after it. */
 void sampler_stop(void);
 
 /* Nanoseconds of CPU time: of the process before the first guest thread; of the process without the sampler, since

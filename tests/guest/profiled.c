@@ -1,6 +1,7 @@
 /* Functions with known numbers of calls, and known shares of the CPU time, for --explain, --flame
  * and --report: see tests/cli. The first argument chooses the way it goes; without one each function runs a
  * little. */
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,6 +110,30 @@ static void *be_brief(void *arg)
     return arg;
 }
 
+static volatile sig_atomic_t caught;
+
+static void count_signal(int signo)
+{
+    (void)signo;
+    caught++;
+}
+
+/* Nobody sends a signal, and nobody but the time ends a call. */
+static void be_disturbed(double seconds)
+{
+    struct sigaction action = {.sa_handler = count_signal};
+    pthread_t thread;
+    int ended = 0;
+    for (int signo = 1; signo <= SIGRTMAX; signo++)
+        sigaction(signo, &action, NULL);
+    pthread_create(&thread, NULL, work, &seconds);
+    for (int i = 0; i < 10; i++)
+        ended += poll(NULL, 0, (int)(seconds * 100)) != 0;
+    pthread_join(thread, NULL);
+    work(&seconds);
+    printf("%d signals, %d calls that ended early\n", (int)caught, ended);
+}
+
 /* A child that works after its parent's end. */
 static void leave_a_child(double seconds)
 {
@@ -163,6 +188,8 @@ int main(int argc, char **argv)
             _exit(0);
         }
         waitpid(child, NULL, 0);
+    } else if (!strcmp(way, "disturbed")) {
+        be_disturbed(seconds);
     } else if (!strcmp(way, "orphan")) {
         leave_a_child(seconds);
     } else if (!strcmp(way, "brief-threads")) {
