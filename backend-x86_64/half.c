@@ -42,6 +42,7 @@ void halves_to_singles(struct lower *l, unsigned t, unsigned v, unsigned lanes, 
 void singles_to_halves(struct lower *l, unsigned t, unsigned a)
 {
     enum { BY_MXCSR = 4 };
+    note_fault_site(l);
     emit_v_rr(&l->e, V_CVTPS2PH, a, VEX_NONE, t);
     emit_bytes(&l->e, 1, BY_MXCSR);
 }
