@@ -26,7 +26,8 @@ static enum x86_vop arithmetic_op(const struct ir_insn *insn, unsigned esz, stru
     return (enum x86_vop)row.ops[(insn->lanes == 1 ? 0 : 2) + (esz == 3)];
 }
 
-/* t = a * 2^power, exact: what does not fit any integer afterwards is brought near before, so that it overflows no number. */
+/* t = a * 2^power, exact: what does not fit any integer afterwards is brought near before, so that no number
+ * overflows. */
 static void scale_up(struct lower *l, const struct ir_insn *insn, unsigned esz, unsigned t, unsigned a, int power)
 {
     static const struct fp_row min = {{V_MINSS, V_MINSD, V_MINPS, V_MINPD}}, max = {{V_MAXSS, V_MAXSD, V_MAXPS, V_MAXPD}};
@@ -67,7 +68,8 @@ static bool lower_from_int(struct lower *l, const struct ir_insn *insn)
         return false;
     unsigned from = use(l, insn->arg[0]), reg = result_xmm(l);
     bool as_unsigned = !is_signed && !word;
-    enum x86_vop op = as_unsigned ? (esz == 3 ? V_CVTUSI2SD : V_CVTUSI2SS) : (esz == 3 ? V_CVTSI2SD : V_CVTSI2SS);
+    enum x86_vop op = as_unsigned ? (esz == 3 ? V_CVTUSI2SD : V_CVTUSI2SS)
+                                  : (esz == 3 ? V_CVTSI2SD : V_CVTSI2SS);
     emit_v(l, V_PXOR, reg, reg, reg);
     emit_v_wide_rr(&l->e, op, true, reg, reg, from);
     if (fraction)
@@ -115,7 +117,8 @@ static unsigned scalar_to_int(struct lower *l, const struct ir_insn *insn, unsig
     if (rounds || fp_cvt_fraction(how))
         from = t;
     unsigned reg = is_result ? result_reg(l) : take_temp(l);
-    enum x86_vop op = is_signed ? (esz == 3 ? V_CVTTSD2SI : V_CVTTSS2SI) : (esz == 3 ? V_CVTTSD2USI : V_CVTTSS2USI);
+    enum x86_vop op = is_signed ? (esz == 3 ? V_CVTTSD2SI : V_CVTTSS2SI)
+                                : (esz == 3 ? V_CVTTSD2USI : V_CVTTSS2USI);
     note_fault_site(l);
     emit_v_wide_rr(&l->e, op, width == 64, reg, VEX_NONE, from);
     if (rounds) {

@@ -69,7 +69,8 @@ void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, 
 bool may_be_tiny(const struct ir_insn *insn)
 {
     return backend_exact_underflow &&
-           (insn->op == IR_fmul || insn->op == IR_fmulx || insn->op == IR_fdiv || insn->op == IR_fmuladd || insn->op == IR_fcvt);
+           (insn->op == IR_fmul || insn->op == IR_fmulx || insn->op == IR_fdiv || insn->op == IR_fmuladd ||
+            insn->op == IR_fcvt);
 }
 
 /* The rare case of an operation on registers a, b, c with the result in t. */
@@ -400,7 +401,8 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
 
 /* --- rounding to integers ---------------------------------------------------------------------------- */
 
-const uint8_t fp_host_rounding[7] = {[FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1, [FP_ZERO] = 3, [FP_CURRENT] = 4};
+const uint8_t fp_host_rounding[7] = {
+    [FP_NEAREST] = 0, [FP_PLUS_INF] = 2, [FP_MINUS_INF] = 1, [FP_ZERO] = 3, [FP_CURRENT] = 4};
 
 /* What is left behind the integer is doubled and truncated. */
 void round_ties_away(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned u, unsigned a)

@@ -295,7 +295,9 @@ void rotate_lanes(struct lower *l, unsigned esz, unsigned reg, unsigned a, unsig
 void zero_above(struct lower *l, unsigned reg, unsigned bytes);
 void finish_vector(struct lower *l, unsigned reg, unsigned bytes);
 
-/* vector_saturate.c: FPSR.QC, unless the register is zero within `bytes`; it may change above. */
+/* vector_saturate.c: the result is in t, with anything above the shape. */
+void finish_from(struct lower *l, const struct ir_insn *insn, unsigned t);
+/* FPSR.QC, unless the register is zero within `bytes`; it may change above. */
 void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes);
 
 /* call.c */

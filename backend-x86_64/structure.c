@@ -51,7 +51,10 @@ static bool lower_stride(struct lower *l, const struct ir_insn *insn)
         emit_v_unary(l, V_PSHUFLW, reg, a);
         emit_bytes(&l->e, 1, word_order(first, step, lanes));
     } else {
-        enum jit_constant order = esz ? JIT_STRIDE_H : lanes == 8 ? JIT_STRIDE_B8 : step == 3 ? JIT_STRIDE_B : JIT_STRIDE_BACK_B;
+        enum jit_constant order = esz          ? JIT_STRIDE_H
+                                  : lanes == 8 ? JIT_STRIDE_B8
+                                  : step == 3  ? JIT_STRIDE_B
+                                               : JIT_STRIDE_BACK_B;
         if (first) {
             if (lanes == 8 && esz == 0) {
                 emit_v(l, V_PUNPCKLQDQ, reg, a, a);

@@ -1,15 +1,6 @@
 /* Vectors of integers: dot products, doubled products that are added (FEAT_RDM), polynomial products. */
 #include "lower.h"
 
-static void ones(struct lower *l, unsigned reg) { emit_v(l, V_PCMPEQD, reg, reg, reg); }
-
-static void finish_from(struct lower *l, const struct ir_insn *insn, unsigned t)
-{
-    unsigned reg = result_xmm(l);
-    move_xmm(l, reg, t);
-    finish_vector(l, reg, bytes_of(insn));
-}
-
 /* --- dot products of bytes ------------------------------------------------------------------------------- */
 
 /* The host multiplies unsigned bytes by signed ones. Others have their top bits turned over, which adds or takes away 128
@@ -95,7 +86,7 @@ static bool lower_rounded_halves(struct lower *l, const struct ir_insn *insn)
     if (free < 4) /* with c's, which is read first */
         return false;
     unsigned k = take_xmm(l), u = take_xmm(l);
-    ones(l, k);
+    all_ones(l, k);
     shift_lanes(l, 1, LEFT, k, k, 15);
     emit_v(l, V_PUNPCKLWD, u, c, k);
     emit_v(l, V_PUNPCKHWD, k, k, c);
@@ -103,7 +94,7 @@ static bool lower_rounded_halves(struct lower *l, const struct ir_insn *insn)
         leave_xmm(l, c);
     unsigned n = take_xmm(l), t = take_xmm(l);
     if (adds) {
-        ones(l, n);
+        all_ones(l, n);
         emit_v(l, V_PXOR, n, n, a);
     } else {
         move_xmm(l, n, a);
@@ -113,7 +104,7 @@ static bool lower_rounded_halves(struct lower *l, const struct ir_insn *insn)
     emit_v(l, V_PMADDWD, t, t, u);
     emit_v(l, V_PMADDWD, u, n, k);
     leave_xmm(l, n);
-    ones(l, k);
+    all_ones(l, k);
     if (adds) {
         shift_lanes(l, 2, LEFT, k, k, 14);
         emit_v(l, V_PADDD, t, t, k);
@@ -159,11 +150,11 @@ static unsigned rounded_words(struct lower *l, bool adds, bool odd, unsigned a, 
         emit_v(l, V_PMULDQ, t, b, c);
         move_xmm(l, u, a);
     }
-    ones(l, v);
+    all_ones(l, v);
     shift_lanes(l, 2, LEFT, v, v, 31);
     emit_v(l, V_PMULDQ, u, u, v);
     emit_v(l, adds ? V_PSUBQ : V_PADDQ, t, t, u);
-    ones(l, v);
+    all_ones(l, v);
     shift_lanes(l, 3, RIGHT, v, v, 63);
     shift_lanes(l, 3, LEFT, v, v, 30);
     emit_v(l, adds ? V_PADDQ : V_PSUBQ, t, v, t);

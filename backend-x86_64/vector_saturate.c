@@ -33,7 +33,7 @@ static void top_bits_of_bytes(struct lower *l, unsigned reg)
     emit_v(l, V_PUNPCKLQDQ, reg, reg, reg);
 }
 
-static void finish_from(struct lower *l, const struct ir_insn *insn, unsigned t)
+void finish_from(struct lower *l, const struct ir_insn *insn, unsigned t)
 {
     unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
@@ -83,7 +83,8 @@ static void limit_signed(struct lower *l, const struct ir_insn *insn, unsigned t
 
 /* u = all ones where a sum t of unsigned numbers is below summand a, or the minuend a below the subtrahend b; there t
  * becomes all ones, or zero. */
-static void limit_unsigned(struct lower *l, const struct ir_insn *insn, bool adds, unsigned t, unsigned u, unsigned a, unsigned b)
+static void limit_unsigned(struct lower *l, const struct ir_insn *insn, bool adds, unsigned t, unsigned u, unsigned a,
+                           unsigned b)
 {
     static const uint8_t max[2] = {V_PMAXUD, V_PMAXUQ}, equal[2] = {V_PCMPEQD, V_PCMPEQQ};
     unsigned longer = insn->esz - 2u;

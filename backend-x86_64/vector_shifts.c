@@ -99,8 +99,8 @@ static bool has_shifts_by_lanes(unsigned esz, bool is_signed)
 
 /* reg = a shifted left by each signed number of count, or right by its opposite, one of which is out of range and gives 0
  * (or the sign). Right with rounding: by one less, then t - (t >> 1). reg may be a, if not rounded; count and t change. */
-static void shift_by_lanes(struct lower *l, unsigned esz, bool is_signed, bool rounds, unsigned reg, unsigned a, unsigned count,
-                           unsigned t)
+static void shift_by_lanes(struct lower *l, unsigned esz, bool is_signed, bool rounds, unsigned reg, unsigned a,
+                           unsigned count, unsigned t)
 {
     static const uint8_t left[4] = {0, V_PSLLVW, V_PSLLVD, V_PSLLVQ}, right[4] = {0, V_PSRLVW, V_PSRLVD, V_PSRLVQ};
     static const uint8_t arithmetic[4] = {0, V_PSRAVW, V_PSRAVD, V_PSRAVQ};

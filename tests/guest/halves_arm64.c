@@ -136,5 +136,7 @@ int main(int argc, char **argv)
         n++;                                                                                 \
     }
     EACH(CHECK)
+    if (!wrong && argc == 1)
+        puts("ok");
     return wrong != 0;
 }
