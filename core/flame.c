@@ -117,7 +117,8 @@ void flame_sample(const void *ucontext)
     int error = errno;
     if (!cpu || !flame_on())
         return;
-    uint32_t count = walk(cpu->x[29], callers);
+    struct jit_sample here = ucontext ? jit_sample(cpu, ucontext) : (struct jit_sample){cpu->pc, cpu->x[29], cpu->x[30]};
+    uint32_t count = walk(here.fp, callers);
     size_t bytes = sizeof(struct flame_sample) + count * sizeof *callers;
     size_t at = atomic_fetch_add(&buffer.used, bytes);
     uint64_t ns = __atomic_exchange_n(&cpu->sample_ns, 0, __ATOMIC_RELAXED);
@@ -128,8 +129,8 @@ void flame_sample(const void *ucontext)
         struct flame_sample *sample = (struct flame_sample *)(buffer.start + at);
         *sample = (struct flame_sample){
             .ns = ns,
-            .pc = ucontext ? jit_sampled_pc(cpu, ucontext) : cpu->pc,
-            .lr = code_address(cpu->x[30]),
+            .pc = here.pc,
+            .lr = code_address(here.lr),
             .part = cpu->part,
         };
         memcpy(sample->callers, callers, count * sizeof *callers);

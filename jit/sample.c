@@ -23,18 +23,34 @@ static const struct jit_block *block_at(uint64_t address)
     return block && at < block->code + block->host_bytes ? block : NULL;
 }
 
-uint64_t jit_sampled_pc(const struct cpu *cpu, const void *ucontext)
+/* A register of the guest's while its code runs. */
+static uint64_t register_of(const struct cpu *cpu, const greg_t *regs, unsigned guest)
+{
+    static const uint8_t by_number[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                        REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+    int host = backend_host_register(guest);
+    return host < 0 ? cpu->x[guest] : (uint64_t)regs[by_number[host]];
+}
+
+struct jit_sample jit_sample(const struct cpu *cpu, const void *ucontext)
 {
     const greg_t *regs = ((const ucontext_t *)ucontext)->uc_mcontext.gregs;
     const struct jit *jit = cpu->jit;
+    struct jit_sample sample = {cpu->pc, cpu->x[29], cpu->x[30]};
     if (!jit || !jit->in_code)
-        return cpu->pc;
+        return sample;
     uint64_t rip = (uint64_t)regs[REG_RIP], rsp = (uint64_t)regs[REG_RSP],
              stack = (uint64_t)jit->return_stack;
     const struct jit_block *block = block_at(rip);
+    if (block) {
+        sample.fp = register_of(cpu, regs, 29);
+        sample.lr = register_of(cpu, regs, 30);
+    }
     if (!block && rsp >= stack && rsp <= stack + RETURN_STACK - 8) /* a stub that the block has called */
         block = block_at(*(const uint64_t *)rsp);
     if (!block) /* a function */
         block = block_at(cpu->call_return);
-    return block ? block->pc : cpu->pc;
+    if (block)
+        sample.pc = block->pc;
+    return sample;
 }

@@ -19,8 +19,12 @@ void jit_free(struct cpu *cpu);
  * the instruction is done by its functions. */
 bool jit_recover(struct cpu *cpu, int signo, void *ucontext, bool repeat);
 
-/* For a handler that has interrupted the thread anywhere: the guest's pc, of the instruction's block at least. */
-uint64_t jit_sampled_pc(const struct cpu *cpu, const void *ucontext);
+/* For a handler that has interrupted the thread anywhere: the guest's pc, of the instruction's block at least, x29 and
+ * x30. A register that an operation has borrowed is taken for the guest's. */
+struct jit_sample {
+    uint64_t pc, fp, lr;
+};
+struct jit_sample jit_sample(const struct cpu *cpu, const void *ucontext);
 
 /* After jit_run() was left by the recovery point. */
 void jit_leave(struct cpu *cpu);
@@ -64,6 +68,8 @@ enum { JIT_REPEAT = 100 };
 
 /* The level of x86-64 that the host CPU has: 2, 3 or 4. */
 unsigned backend_best_level(void);
+/* The host's register, by its number, where the guest's general register is at a block's boundary; -1: it is in *cpu. */
+int backend_host_register(unsigned guest);
 /* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used; 0: all. */
 void backend_init(unsigned level);
 /* Whether the numbers of the instruction at pc are left to functions: its operations were invalid so often that traps
