@@ -23,18 +23,24 @@ static struct family {
     struct member {
         _Atomic int pid;       /* 0: free, -1: not to be looked at */
         _Atomic uint64_t seen; /* of its CPU time; GONE when it counts the rest itself */
-        const struct cpu *cpu; /* in its memory: its thread's */
+        const struct cpu *cpu; /* in its memory: its first thread's */
+        void *tls;
     } members[MEMBERS_MAX];
 } *family;
 
 static struct family_place *own;
 
-bool family_begin(void)
+void family_begin(void)
 {
-    family = own_map(sizeof *family, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+    family = NULL;
     own = sampler_place();
     own->self = NULL;
-    return family;
+}
+
+void family_grows(void)
+{
+    if (own && !family)
+        family = own_map(sizeof *family, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
 }
 
 /* --- the children's side ------------------------------------------------------------------------------ */
@@ -56,6 +62,8 @@ const struct cpu *family_joined(void)
     const struct member *self = own_row();
     return self ? self->cpu : NULL;
 }
+
+void *family_tls(void) { return own_row()->tls; }
 
 bool family_orphan(void)
 {
@@ -81,6 +89,7 @@ void family_join(const struct cpu *cpu, uint64_t seen)
         if (atomic_load(&member->pid) || !atomic_compare_exchange_strong(&member->pid, &none, -1))
             continue;
         member->cpu = cpu;
+        member->tls = __builtin_thread_pointer();
         atomic_store(&member->seen, seen);
         if (kernel_call(SYS_getppid, 0, 0, 0, 0, 0) == 0) /* the first process of a namespace */
             own->hidden = true;

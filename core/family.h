@@ -28,8 +28,9 @@ struct family_place {
 };
 struct family_place *sampler_place(void);
 
-/* In the process whose sampler looks; false: there is no memory for it, and children are in no report. */
-bool family_begin(void);
+/* In the process whose sampler looks; and before it forks. If there is no memory for that, children are in no report. */
+void family_begin(void);
+void family_grows(void);
 
 /* In a forked child: it is looked at from now on, and no more. It has had `seen` nanoseconds of CPU time that are
  * counted already. family_leave() gives that number then; count: what is behind it still goes into the report. */
@@ -37,8 +38,10 @@ void family_join(const struct cpu *cpu, uint64_t seen);
 void family_hide(void); /* before it: the process has another number for the program, which looks at it in vain */
 uint64_t family_leave(bool count);
 
-/* The cpu of a process that is looked at, null for others; whether the one that looked is gone. */
+/* The cpu of the first thread of a process that is looked at, null for others; that one's thread pointer; whether the one
+ * that looked is gone. */
 const struct cpu *family_joined(void);
+void *family_tls(void);
 bool family_orphan(void);
 
 /* The sampler's: looks at all; CPU time of those that have left which no look has seen. */

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The process that asks has no thread yet, and gets one: now, or when it has had some CPU time more, of which a timer
- * tells. One of each process at most; async-signal-safe. */
+/* The process that asks gets a thread when it has had some CPU time more, of which a timer tells; at once, if that is asked
+ * for behind it. One for each process at most; async-signal-safe. tls: the thread pointer of the process's first thread. */
+void looker_begin_later(void *tls);
 void looker_begin_now(void);
-void looker_begin_later(void);
 
 /* No thread begins in this process from now on. */
 void looker_none(void);

@@ -119,6 +119,7 @@ static bool is_child(void) { return sampler.owner != getpid() && !sampler.raw &&
 static void go_on_alone(void)
 {
     struct slot first = {.cpu = (struct cpu *)family_joined(), .tid = getpid(), .clock = clock_of_thread(getpid())};
+    void *tls = family_tls();
     memset(sampler.slots, 0, sampler.slot_count * sizeof *sampler.slots);
     sampler.base = sampler.seen = first.seen = report_go_on();
     sampler.slots[0] = first;
@@ -126,7 +127,7 @@ static void go_on_alone(void)
     sampler.start = 0;
     sampler.stopped = false;
     sampler.owner = getpid();
-    looker_begin_later();
+    looker_begin_later(tls);
 }
 
 static struct slot *free_slot(void)
@@ -149,7 +150,7 @@ void sampler_thread_begin(struct cpu *cpu)
     if (first) {
         sampler.owner = getpid();
         sampler.start = sampler.seen = sampler_clock(CLOCK_PROCESS_CPUTIME_ID);
-        looker_begin_later();
+        looker_begin_later(__builtin_thread_pointer());
     }
     lock();
     if (is_child())
@@ -183,6 +184,8 @@ void sampler_thread_end(struct cpu *cpu)
     }
     unlock();
 }
+
+void sampler_before_fork(void) { family_grows(); }
 
 void sampler_has_child(void)
 {

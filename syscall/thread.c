@@ -186,6 +186,7 @@ void threads_fork_prepare(struct task *task)
     ipc_fork_prepare();
     uring_fork_prepare();
     pthread_mutex_lock(&task->sighand->lock);
+    sampler_before_fork();
     guestmem_fork_prepare();
     jit_fork_prepare();
 }

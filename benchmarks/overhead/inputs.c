@@ -9,16 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static FILE *create_input(const char *tree, const char *name)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/lab-data/%s", tree, name);
-    FILE *out = fopen(path, "w");
-    if (!out)
-        fail("cannot write %s: %s", path, strerror(errno));
-    return out;
-}
-
 static void write_text(FILE *out)
 {
     static const char *const nouns[] = {"measure", "translate", "native", "guest"};
@@ -74,6 +64,22 @@ static void write_film(FILE *out)
     }
 }
 
+/* As a new file that then takes the name: another run may just be reading the old one. */
+static void write_input(const char *folder, const char *name, void (*write)(FILE *))
+{
+    char path[PATH_MAX], part[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= PATH_MAX ||
+        snprintf(part, sizeof part, "%s/%s.new", folder, name) >= PATH_MAX)
+        fail("%s: the name is too long", folder);
+    FILE *out = fopen(part, "we");
+    if (!out)
+        fail("cannot write %s: %s", part, strerror(errno));
+    write(out);
+    bool failed = ferror(out);
+    if (fclose(out) || failed || rename(part, path))
+        fail("cannot write %s: %s", path, strerror(errno));
+}
+
 static void write_inputs(const char *tree)
 {
     static const struct {
@@ -85,12 +91,8 @@ static void write_inputs(const char *tree)
     snprintf(path, sizeof path, "%s/lab-data", tree);
     if (mkdir(path, 0777) && errno != EEXIST) /* no tree: what needs it is missing */
         return;
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
-        FILE *out = create_input(tree, inputs[i].name);
-        inputs[i].write(out);
-        if (fclose(out))
-            fail("cannot write %s/lab-data/%s: %s", tree, inputs[i].name, strerror(errno));
-    }
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        write_input(path, inputs[i].name, inputs[i].write);
 }
 
 /* --- packages ------------------------------------------------------------------------------------------- */

@@ -416,8 +416,8 @@ static void head(void)
     fputs(", with ", out);
     text(meta_text(lab, "xemu"));
     fprintf(
-        out, ": %d runs, %d rounds after a warm-up, in an order that seed %" PRIu64 " gave.%s</p>\n",
-        lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->seed,
+        out, ": %d runs, %d of %d rounds after a warm-up, in an order that seed %" PRIu64 " gave.%s</p>\n",
+        lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->rounds, lab->seed,
         lab->finished
             ? ""
             : " <strong class=missing>The run was interrupted: this is what was done until then.</strong>");

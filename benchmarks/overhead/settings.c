@@ -104,6 +104,18 @@ static const struct option_row *row_of(int letter)
     return NULL;
 }
 
+/* Names of folders are from where the lab was called; benchmarks/lab goes to the project's folder. */
+static const char *from_caller(const char *path)
+{
+    const char *caller = getenv("LAB_CALLER");
+    char *made = NULL;
+    if (!path || path[0] == '/' || !caller)
+        return path;
+    if (asprintf(&made, "%s/%s", caller, path) < 0)
+        fail("not enough memory");
+    return made;
+}
+
 void settings_parse(int argc, char **argv)
 {
     struct option options[ROWS + 1] = {0};
@@ -115,6 +127,7 @@ void settings_parse(int argc, char **argv)
         if (row->letter)
             sprintf(letters + strlen(letters), "%c%s", row->letter, row->argument ? ":" : "");
     }
+    const char *folder = set.folder;
     opterr = 0;
     for (int letter; (letter = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
         const struct option_row *row = row_of(letter);
@@ -124,6 +137,9 @@ void settings_parse(int argc, char **argv)
     }
     if (optind < argc)
         fail("what is %s? See --help", argv[optind]);
+    if (set.folder != folder)
+        set.folder = from_caller(set.folder);
+    set.compare = from_caller(set.compare);
     if (strchr(set.folder, '\''))
         fail("--output: a folder without ' in its name, please");
 }

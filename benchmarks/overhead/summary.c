@@ -57,9 +57,9 @@ void summary_write(const struct analysis *a)
     FILE *out = folder_create(lab, "summary.txt");
     fprintf(out, "The overhead lab, %s\n%s, kernel %s, %s\n", meta_text(lab, "started"),
             meta_text(lab, "cpu"), meta_text(lab, "kernel"), meta_text(lab, "xemu"));
-    fprintf(out, "%d runs, %d rounds after the one that warms up, seed %" PRIu64 ", %.0f minutes%s\n",
-            lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->seed, lab->spent_s / 60,
-            lab->finished ? "" : "; interrupted: what follows is what was done until then");
+    fprintf(out, "%d runs, %d of %d rounds after the one that warms up, seed %" PRIu64 ", %.0f minutes%s\n",
+            lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->rounds, lab->seed,
+            lab->spent_s / 60, lab->finished ? "" : "; interrupted: what follows is what was done until then");
     print_levels(out, a);
     print_missing(out, a);
     folder_close(lab, "summary.txt", out);

@@ -16,7 +16,8 @@ void sampler_thread_end(struct cpu *cpu);
  * it, until it makes a thread or the parent ends: then it has one of its own. */
 void sampler_forked(struct cpu *cpu, bool plain);
 
-/* In a process that has forked a child. */
+/* In a process that forks, and that has forked a child. */
+void sampler_before_fork(void);
 void sampler_has_child(void);
 
 /* The signal, SIGBUS, that tells that the process is one whose threads are worth a thread that looks at them. The guest

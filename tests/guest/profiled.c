@@ -192,7 +192,9 @@ int main(int argc, char **argv)
         be_disturbed(seconds);
     } else if (!strcmp(way, "orphan")) {
         leave_a_child(seconds);
-    } else if (!strcmp(way, "brief-threads")) {
+    } else if (!strcmp(way, "brief-threads") || !strcmp(way, "late-threads")) {
+        if (way[0] == 'l') /* the process is not brief when its first threads end, whose memory is used again */
+            in_threads(work, &seconds);
         for (int i = 0; i < 500; i++)
             in_threads(be_brief, NULL);
     } else if (!strcmp(way, "exec")) {
