@@ -73,7 +73,8 @@ void emit_leave_at(struct lower *l, uint64_t pc, unsigned reason)
 
 void emit_leave_where(struct lower *l, enum x86_cc cc, uint64_t pc, unsigned reason)
 {
-    if (l->way_out_count == MAX_EXITS)
+    l->lends_nothing = true;
+    if (l->way_out_count == MAX_EXITS || l->lent)
         l->failed = true;
     else
         l->ways_out[l->way_out_count++] = (struct way_out){emit_jcc(&l->e, cc), pc, reason};
