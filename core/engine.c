@@ -40,7 +40,8 @@ static bool is_access_by_sp(uint64_t pc)
     }
 }
 
-/* Lifts a block of at most this many instructions, verifies it, and evaluates the IR. */
+/* Lifts a block of at most this many instructions, verifies it, and evaluates the IR. It doesn't know what FPCR.AH and
+ * NEP change, as compiled code doesn't: the interpreter runs one instruction then. */
 static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
 {
     static __thread struct ir_block *block;
@@ -52,6 +53,8 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
         return EXIT_BRANCH_TARGET;
     if (!is_aligned(cpu) && is_access_by_sp(cpu->pc))
         fault_raise(cpu, SIGBUS, BUS_ADRALN, cpu->x[31]);
+    if (cpu->fpcr & (FPCR_AH | FPCR_NEP))
+        return interp_instruction(cpu);
     lift_block(block, cpu->pc, instructions, NULL);
     const char *wrong = ir_verify(block, &where);
     if (wrong || log_on(LOG_IR))
@@ -65,9 +68,7 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
 static enum exit_reason ir_run(struct cpu *cpu)
 {
     while (!cpu->stop) {
-        /* The IR doesn't know what these change, as compiled code doesn't. */
-        bool alternate = cpu->fpcr & (FPCR_AH | FPCR_NEP);
-        enum exit_reason reason = alternate ? interp_block(cpu) : ir_block_run(cpu, 64);
+        enum exit_reason reason = ir_block_run(cpu, 64);
         if (reason != EXIT_BRANCH)
             return reason;
     }

@@ -323,6 +323,22 @@ enum exit_reason interp_run(struct cpu *cpu)
     return EXIT_SIGNAL;
 }
 
+enum exit_reason interp_instruction(struct cpu *cpu)
+{
+    struct entry entries[3] = {0};
+    uint32_t word = (uint32_t)mem_load(cpu->pc, 2);
+    if (!cpu->interp)
+        cpu->interp = interp_new();
+    a64_decode(word, cpu->pc, &entries[0].in);
+    entries[0].run = handler_of(&entries[0].in);
+    bool ended = ends_block(word) || repeats_itself(&entries[0].in) || entries[0].run == undefined;
+    entries[1] = (struct entry){.run = end_of_block, .in.pc = cpu->pc + 4};
+    *(struct links *)&entries[ended ? 1 : 2] = (struct links){{{NO_PC, NULL}, {NO_PC, NULL}}};
+    enum exit_reason reason = entries[0].run(cpu, entries);
+    cpu->interp->left = NULL;
+    return reason;
+}
+
 enum exit_reason interp_block(struct cpu *cpu)
 {
     if (!cpu->interp)

@@ -13,6 +13,9 @@ enum exit_reason interp_run(struct cpu *cpu);
  * mixed with interp_run() in a thread. */
 enum exit_reason interp_block(struct cpu *cpu);
 
+/* The same for the instruction at cpu->pc, which can be executed and may be landed on. */
+enum exit_reason interp_instruction(struct cpu *cpu);
+
 /* Frees the calling thread's cache of decoded instructions, at thread exit. */
 void interp_free(struct cpu *cpu);
 
