@@ -25,7 +25,7 @@ void host_init(enum host_level limit);
 struct pin {
     uint8_t guest, host;
 };
-enum { PINS = 11, LENDABLE = 2, TEMPS = 3 };
+enum { PINS = 11, LENDABLE = 6, TEMPS = 3 };
 extern const struct pin pins[PINS];
 extern const uint8_t temps[TEMPS];
 

@@ -115,7 +115,7 @@ static bool needs_all_pins(const struct lower *l)
 /* The register of a guest register that the operation has nothing to do with; its value waits in *cpu. */
 static int borrow(struct lower *l)
 {
-    for (unsigned i = PINS - LENDABLE; i < PINS && !needs_all_pins(l); i++) {
+    for (unsigned i = PINS; i-- > PINS - LENDABLE && !needs_all_pins(l);) {
         unsigned reg = pins[i].host;
         if ((l->busy | l->lent) >> reg & 1 || is_needed_at_home(l, pins[i].guest))
             continue;
