@@ -125,18 +125,22 @@ static bool is_zero_vector(const struct lower *l, unsigned v)
            !const_of(l, insn->arg[1]);
 }
 
-/* The bottom of a chain of look-ups is zero: then what is out of range is zero, too, and the parts can be joined. */
-static bool ends_in_zero(const struct lower *l, unsigned v)
+/* The bottom of a chain of look-ups by the same index is zero: then what is out of range is zero, too, and the parts,
+ * each for numbers above the one before, can be joined. */
+static bool ends_in_zero(const struct lower *l, const struct ir_insn *insn)
 {
-    while (insn_at(l, v)->op == IR_vtable)
-        v = insn_at(l, v)->arg[2];
-    return is_zero_vector(l, v);
+    const struct ir_insn *below = insn_at(l, insn->arg[2]);
+    while (below->op == IR_vtable && below->arg[1] == insn->arg[1] && below->imm < insn->imm) {
+        insn = below;
+        below = insn_at(l, insn->arg[2]);
+    }
+    return is_zero_vector(l, insn->arg[2]);
 }
 
 static bool lower_table(struct lower *l, const struct ir_insn *insn)
 {
     unsigned otherwise = insn->arg[2];
-    bool extends = !ends_in_zero(l, otherwise);
+    bool extends = !ends_in_zero(l, insn);
     unsigned table = use_xmm(l, insn->arg[0]), index = use_xmm(l, insn->arg[1]), t = take_xmm(l);
     if (insn->imm) {
         unsigned k = take_temp(l);
