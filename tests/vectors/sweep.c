@@ -6,6 +6,8 @@
  * Words lie in slots of a region without neighbours, each followed by a branch back. All registers hold an address
  * where nothing is mapped, so that accesses and branches fault, and no system call has that number; but x17 holds the
  * slot's. */
+#include "system_call.h"
+
 #include <asm/unistd.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -67,19 +69,6 @@ __asm__(".text\n"
         "    ldp x29, x30, [sp, 80]\n"
         "    ldp x19, x20, [sp], 96\n"
         "    ret\n");
-
-static long system_call(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
-    return x0;
-}
 
 static uint64_t address_of(uint32_t slot) { return region + 8ull * slot; }
 

@@ -8,12 +8,12 @@ $B/tools/vectors $B/tools/sweep: $B/tools/%: tools/%.c $B/frontend-arm64/decode.
 	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
 
 # Without a C library, and with the instructions at a fixed place in the reach of a branch (machine.h).
-$(MACHINE): tests/vectors/machine.c tests/vectors/machine.h
+$(MACHINE): tests/vectors/machine.c tests/vectors/machine.h tests/vectors/system_call.h
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0x10020000,--defsym=code=0x10010800 -o $@ $<
 # In the reach of a branch from its slots (sweep.c).
-build/vectors/sweep: tests/vectors/sweep.c
+build/vectors/sweep: tests/vectors/sweep.c tests/vectors/system_call.h
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(ARM64_CC) -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector \
 	    -fno-tree-loop-distribute-patterns -Wl,-Ttext-segment=0xa000000 -o $@ $<
