@@ -164,6 +164,21 @@ struct arena *cache_arena(const uint8_t *at);
 
 static inline const void *cache_executable(const uint8_t *code) { return code + cache.to_execute; }
 
+/* --- heat.c --- */
+
+enum {
+    WARM = 2,
+    HOT = 4, /* measured: 8 costs 3 to 8 % more CPU time where the store has what ran often; 3 as much where it is empty */
+};
+
+/* Counts one more run of the block at pc; returns how many there were before, at most HOT. */
+unsigned heat_add(uint64_t pc);
+/* It was counted WARM times. */
+bool heat_is_warm(uint64_t pc);
+/* The cache has a block at pc, or had one. */
+void heat_cached(uint64_t pc);
+bool heat_may_be_cached(uint64_t pc);
+
 /* --- links.c; with the lock held --- */
 
 struct code_link *links_of(const struct jit_block *block);

@@ -17,25 +17,7 @@
 #include <immintrin.h>
 #include <time.h>
 
-enum {
-    MAX_BLOCK = PROFILE_INSNS, /* guest instructions */
-    HEAT_ENTRIES = 1 << 16,
-    WARM = 2,
-    HOT = 4, /* measured: 8 costs 3 to 8 % more CPU time where the store has what ran often; 3 as much where it is empty */
-};
-
-/* How often a block was interpreted, up to HOT. Blocks may share a count, and threads may lose some. */
-static _Atomic uint8_t heat[HEAT_ENTRIES];
-
-/* Counts one more run of the block at pc; returns how many there were before, at most HOT. */
-static unsigned add_heat(uint64_t pc)
-{
-    _Atomic uint8_t *count = &heat[(pc >> 2) & (HEAT_ENTRIES - 1)];
-    uint8_t before = atomic_load_explicit(count, memory_order_relaxed);
-    if (before < HOT)
-        atomic_store_explicit(count, before + 1, memory_order_relaxed);
-    return before;
-}
+enum { MAX_BLOCK = PROFILE_INSNS }; /* guest instructions */
 
 /* A log of every block: then control comes back after each. */
 static bool logs_blocks(void) { return __builtin_expect(log_mask & (LOG_EXEC | LOG_CPU), 0); }
@@ -46,8 +28,7 @@ static bool is_warm(uint64_t pc)
 {
     if (logs_blocks())
         return false;
-    return options.engine == ENGINE_JIT || profile_on() ||
-           atomic_load_explicit(&heat[(pc >> 2) & (HEAT_ENTRIES - 1)], memory_order_relaxed) >= WARM;
+    return options.engine == ENGINE_JIT || profile_on() || heat_is_warm(pc);
 }
 
 static void verify(const struct ir_block *block)
@@ -281,7 +262,7 @@ static struct jit_block *find_or_make(struct cpu *cpu)
     struct jit_block *block = cache_find(cpu->pc);
     if (block)
         return block;
-    unsigned runs = options.engine == ENGINE_JIT || profile_on() ? HOT : add_heat(cpu->pc);
+    unsigned runs = options.engine == ENGINE_JIT || profile_on() ? HOT : heat_add(cpu->pc);
     children_note(cpu->pc);
     if ((runs == 0 || runs == HOT) && store_ready() && (block = store_load(cpu)))
         return block;

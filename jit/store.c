@@ -175,14 +175,6 @@ void store_path(char *text, size_t size, uint64_t object)
 
 /* --- files -------------------------------------------------------------------------------------------- */
 
-static bool is_sound(const uint8_t *data, uint64_t size)
-{
-    const struct store_header *header = (const struct store_header *)data;
-    return size >= sizeof *header && header->magic == STORE_MAGIC && header->size == size && header->index_bits >= 6 &&
-           header->index_bits < 28 &&
-           sizeof *header + (sizeof(struct store_entry) << header->index_bits) <= size;
-}
-
 bool store_map(uint64_t object, const uint8_t **data, uint64_t *size)
 {
     char name[PATH_MAX];
@@ -197,30 +189,13 @@ bool store_map(uint64_t object, const uint8_t **data, uint64_t *size)
     close(fd);
     if (!memory)
         return false;
-    if (!is_sound(memory, (uint64_t)info.st_size)) {
+    if (!store_is_sound(memory, (uint64_t)info.st_size)) {
         munmap(memory, (size_t)info.st_size);
         return false;
     }
     *data = memory;
     *size = (uint64_t)info.st_size;
     return true;
-}
-
-const struct stored_block *store_look_up(const uint8_t *data, uint64_t size, uint32_t place)
-{
-    const struct store_header *header = (const struct store_header *)data;
-    const struct store_entry *entries = (const struct store_entry *)(header + 1);
-    uint32_t mask = (1u << header->index_bits) - 1;
-    for (uint32_t i = store_slot(place, header->index_bits), tries = 0; tries <= mask; i = (i + 1) & mask, tries++) {
-        uint64_t at = (uint64_t)entries[i].at * 8;
-        if (!at)
-            return NULL;
-        if (entries[i].place != place)
-            continue;
-        const struct stored_block *block = (const struct stored_block *)(data + at);
-        return at + sizeof *block <= size && block->size <= size - at && block->size == stored_size(block) ? block : NULL;
-    }
-    return NULL;
 }
 
 uint32_t store_checksum(const struct stored_block *block)

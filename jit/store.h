@@ -6,8 +6,9 @@
  * one takes its place, with what it had and what is new. What cannot be read or written is done without.
  *
  *   struct store_header
- *   struct store_entry [1 << index_bits]     a hash table by place, open addressing
  *   struct stored_block ...                  each with its links, fault sites, relocations and code behind it
+ *   struct store_entry [1 << index_bits]     at the header's index: a hash table by place, open addressing
+ *   uint32_t [blocks]                        where the blocks are
  */
 #ifndef JIT_STORE_H
 #define JIT_STORE_H
@@ -18,18 +19,20 @@
 
 enum { STORE_FILES = 128 }; /* of a process; code from further ones is not kept */
 
-#define STORE_MAGIC 0x31646f63756d6578ull /* "xemucod1" */
+#define STORE_MAGIC 0x32646f63756d6578ull /* "xemucod2" */
 
 struct store_header {
     uint64_t magic;
     uint64_t size; /* of the file */
     uint32_t blocks, index_bits;
-    uint64_t reserved[5]; /* the table begins at a cache line */
+    uint64_t index; /* its offset; a cache line begins there */
 };
 
+/* The blocks of 64 instructions of the guest's file. */
 struct store_entry {
-    uint32_t place; /* of the block's first instruction in the guest's file, in words */
-    uint32_t at;    /* of the block in this file, in units of 8 bytes; 0: the entry is free */
+    uint32_t chunk;  /* which: the place of the first one / 64 */
+    uint32_t first;  /* number of the chunk's first block */
+    uint64_t starts; /* a bit for each instruction that a block begins with; 0: the entry is free */
 };
 
 struct stored_link {
@@ -47,7 +50,7 @@ struct stored_block {
     uint32_t checksum;   /* CRC-32C of everything behind this field */
     uint64_t pc;         /* that the code is for */
     uint64_t guest_hash; /* of the instructions that it was made from */
-    uint32_t place;
+    uint32_t place;      /* of the first instruction in the guest's file, in words */
     int32_t read_start;  /* those instructions: from the pc, and how many bytes */
     uint32_t read_bytes;
     uint32_t guest_bytes, host_bytes;
@@ -99,14 +102,6 @@ void store_path(char *text, size_t size, uint64_t object);
 
 /* Maps a file of the store; false where there is none that can be trusted. The caller unmaps it. */
 bool store_map(uint64_t object, const uint8_t **data, uint64_t *size);
-/* The block for the place; null: the file has none. Its code may still be for other instructions. */
-const struct stored_block *store_look_up(const uint8_t *data, uint64_t size, uint32_t place);
-/* Where the search for a place begins: blocks that are neighbours in the guest's code are in the same cache line. */
-static inline uint32_t store_slot(uint32_t place, unsigned bits)
-{
-    enum { NEIGHBOURS = 5, LINE = 3 }; /* 32 instructions, 8 entries; by their logarithms */
-    return ((place >> NEIGHBOURS) * 0x9e3779b1u >> (32 - bits + LINE)) << LINE;
-}
 uint32_t store_checksum(const struct stored_block *block);
 
 /* The number, in this process, of the store's file for code at pc, and the place there; 0: none. */
@@ -130,6 +125,24 @@ void store_after_fork(void);
 
 /* Before the process starts another one: from here on a store for the processes that it starts is worth while. With cache.lock held. */
 void store_before_fork(void);
+
+/* --- store_index.c --- */
+
+/* Whether the header and the index lie within the file. */
+bool store_is_sound(const uint8_t *data, uint64_t size);
+
+/* The block for the place, in a sound file; null: there is none. Its code may still be for other instructions. */
+const struct stored_block *store_look_up(const uint8_t *data, uint32_t place);
+
+/* A block in a file that is being made: where, in units of 8 bytes. */
+struct store_placed {
+    uint32_t place, at;
+};
+
+/* Makes the index of the blocks, which are sorted by this; the blocks end at `end`, and behind it are as many bytes of
+ * zeros as store_index_room() says. Returns the size of the file. */
+uint64_t store_index(uint8_t *data, uint64_t end, struct store_placed *placed, unsigned count);
+uint64_t store_index_room(unsigned blocks);
 
 /* --- store_family.c --- */
 

@@ -103,7 +103,7 @@ struct jit_block *store_load(struct cpu *cpu)
     uint32_t place;
     unsigned number = store_place(cpu->pc, &place);
     const struct store_file *file = number ? store_file(number) : NULL;
-    const struct stored_block *stored = file && file->data ? store_look_up(file->data, file->size, place) : NULL;
+    const struct stored_block *stored = file && file->data ? store_look_up(file->data, place) : NULL;
     if (!stored || backend_exact_underflow)
         return NULL;
     struct jit_block *block = NULL;

@@ -103,50 +103,51 @@ static void write_block(const struct arena *arena, const struct jit_block *block
 struct output {
     uint8_t *data;
     uint64_t size, room;
-    unsigned bits, blocks;
+    struct store_placed *placed; /* behind the room */
+    unsigned blocks;
 };
 
-static void enter(struct output *out, uint32_t place)
+/* The block behind the others; its size is set. */
+static void enter(struct output *out, const struct stored_block *block)
 {
-    struct store_entry *entries = (struct store_entry *)(out->data + sizeof(struct store_header));
-    uint32_t mask = (1u << out->bits) - 1, i = store_slot(place, out->bits);
-    while (entries[i].at && entries[i].place != place)
-        i = (i + 1) & mask;
-    out->blocks += !entries[i].at;
-    entries[i] = (struct store_entry){place, (uint32_t)(out->size / 8)};
+    out->placed[out->blocks++] = (struct store_placed){block->place, (uint32_t)(out->size / 8)};
+    out->size += block->size;
 }
 
+/* For at most so many blocks of so many bytes together. */
 static bool begin(struct output *out, unsigned blocks, uint64_t bytes)
 {
-    *out = (struct output){.bits = 6};
-    while (1u << out->bits < 2 * blocks)
-        out->bits++;
-    out->size = sizeof(struct store_header) + (sizeof(struct store_entry) << out->bits);
-    out->room = out->size + bytes;
-    void *memory = own_map(out->room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-    if (!memory)
-        return false;
-    out->data = memory;
-    *(struct store_header *)memory = (struct store_header){.magic = STORE_MAGIC, .index_bits = out->bits};
-    return true;
+    *out = (struct output){.size = sizeof(struct store_header)};
+    out->room = (out->size + bytes + store_index_room(blocks) + 7) & ~7ull;
+    out->data = own_map(out->room + blocks * sizeof *out->placed, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    out->placed = (struct store_placed *)(out->data + out->room);
+    return out->data;
 }
 
-/* What the file had, in its order, but for blocks that are new in `out`. */
-static void copy_old(struct output *out, const uint8_t *data, uint64_t size)
+static void finish(struct output *out)
+{
+    struct store_header *header = (struct store_header *)out->data;
+    unsigned blocks = out->blocks;
+    out->size = store_index(out->data, out->size, out->placed, blocks);
+    header->magic = STORE_MAGIC;
+    header->size = out->size;
+}
+
+/* What the file had, in its order. */
+static void copy_old(struct output *out, const uint8_t *data)
 {
     const struct store_header *header = (const struct store_header *)data;
-    uint64_t at = sizeof *header + (sizeof(struct store_entry) << header->index_bits);
-    while (at + sizeof(struct stored_block) <= size) {
-        const struct stored_block *block = (const struct stored_block *)(data + at);
-        if (block->size < sizeof *block || block->size > size - at || block->size % 8)
+    const struct stored_block *block;
+    unsigned blocks = 0;
+    for (uint64_t at = sizeof *header; at + sizeof *block <= header->index; at += block->size) {
+        block = (const struct stored_block *)(data + at);
+        if (block->size < sizeof *block || block->size > header->index - at || block->size % 8)
             return;
-        bool valid = store_look_up(data, size, block->place) == block;
-        if (valid && !store_look_up(out->data, out->room, block->place) && out->room - out->size >= block->size) {
-            memcpy(out->data + out->size, block, block->size);
-            enter(out, block->place);
-            out->size += block->size;
-        }
-        at += block->size;
+        if (store_look_up(data, block->place) != block || blocks++ == header->blocks)
+            continue;
+        memcpy(out->data + out->size, block, block->size);
+        enter(out, block);
     }
 }
 
@@ -202,9 +203,9 @@ static unsigned find_fresh(struct fresh *list)
 }
 
 /* Whether the store has the block already: another process was faster. */
-static bool has(const uint8_t *data, uint64_t size, const struct jit_block *block)
+static bool has(const uint8_t *data, const struct jit_block *block)
 {
-    const struct stored_block *stored = data ? store_look_up(data, size, block->store_place) : NULL;
+    const struct stored_block *stored = data ? store_look_up(data, block->store_place) : NULL;
     return stored && stored->guest_hash == block->guest_hash && (!stored->fixed || stored->pc == block->pc);
 }
 
@@ -216,21 +217,18 @@ static bool write_file(uint64_t object, const struct fresh *list, unsigned count
     unsigned before = old ? ((const struct store_header *)old)->blocks : 0;
     if (!begin(&out, before + fresh, old_size + bytes))
         return false;
+    if (old)
+        copy_old(&out, old);
     for (unsigned i = 0; i < count; i++) {
         struct stored_block *stored = (struct stored_block *)(out.data + out.size);
         if (list[i].block->store_file != number)
             continue;
         write_block(list[i].arena, list[i].block, (uint8_t *)stored);
-        enter(&out, stored->place);
-        out.size += stored->size;
+        enter(&out, stored);
     }
-    if (old)
-        copy_old(&out, old, old_size);
-    struct store_header *header = (struct store_header *)out.data;
-    header->size = out.size;
-    header->blocks = out.blocks;
+    finish(&out);
     bool good = put_in_place(&out, object);
-    munmap(out.data, out.room);
+    munmap(out.data, out.room + (before + fresh) * sizeof *out.placed);
     return good;
 }
 
@@ -247,7 +245,7 @@ static bool save_file(unsigned number, const struct fresh *list, unsigned count)
         struct stored_block head = head_of(block);
         if (block->store_file != number)
             continue;
-        if (has(old, old_size, block)) {
+        if (has(old, block)) {
             block->store_file = 0;
             continue;
         }
