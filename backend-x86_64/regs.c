@@ -360,10 +360,11 @@ void forget_values(struct lower *l)
 void note_fault_site(struct lower *l)
 {
     struct code_buffer *buffer = l->buffer;
-    if (buffer->site_count == buffer->site_capacity || l->lent) {
+    ptrdiff_t offset = l->e.at - l->start;
+    if (buffer->site_count == buffer->site_capacity || l->lent || offset > UINT16_MAX) {
         l->failed = true;
         return;
     }
     l->lends_nothing = true;
-    buffer->sites[buffer->site_count++] = (struct fault_site){(uint32_t)(l->e.at - buffer->start), l->pc};
+    buffer->sites[buffer->site_count++] = (struct fault_site){(uint16_t)offset, (uint16_t)((l->pc - l->block->pc) / 4)};
 }

@@ -203,6 +203,22 @@ struct jit_block *cache_find(uint64_t pc)
     return block;
 }
 
+const struct jit_block *cache_block_at(uint64_t address)
+{
+    const uint8_t *at = (const uint8_t *)address - cache.to_execute;
+    const struct arena *arena = cache_arena(at);
+    unsigned low = 0, high = arena ? atomic_load_explicit(&arena->block_count, memory_order_acquire) : 0;
+    while (low < high) { /* the last one that begins at or below */
+        unsigned middle = (low + high) / 2;
+        if (arena->blocks[middle].code <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct jit_block *block = low ? &arena->blocks[low - 1] : NULL;
+    return block && at < block->code + block->host_bytes ? block : NULL;
+}
+
 static bool is_full(const struct arena *arena)
 {
     return arena->end - arena->at < BLOCK_ROOM || arena->block_count == arena->block_capacity ||
@@ -223,8 +239,8 @@ struct arena *cache_arena_to_fill(void)
     if (arena->retired && !arena_is_quiet(arena))
         return NULL;
     arena->at = arena->start;
-    arena->block_count = arena->link_count = arena->reloc_count = arena->saved = 0;
-    atomic_store(&arena->site_count, 0);
+    arena->link_count = arena->site_count = arena->reloc_count = arena->saved = 0;
+    atomic_store(&arena->block_count, 0);
     arena->retired = false;
     cache.current = next;
     struct arena *after = &cache.arenas[(next + 1) % cache.arena_count];
@@ -259,7 +275,7 @@ void cache_output(struct code_buffer *out, const struct arena *arena)
 
 struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *out, const struct jit_block *made)
 {
-    struct jit_block *block = &arena->blocks[arena->block_count++];
+    struct jit_block *block = &arena->blocks[arena->block_count];
     *block = *made;
     block->host_bytes = (uint32_t)(out->at - block->code);
     block->first_link = arena->link_count;
@@ -273,7 +289,8 @@ struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *o
     arena->link_count += block->link_count;
     if (block->store_file)
         arena->reloc_count += block->reloc_count;
-    atomic_store_explicit(&arena->site_count, out->site_count, memory_order_release);
+    arena->site_count = out->site_count;
+    atomic_store_explicit(&arena->block_count, arena->block_count + 1, memory_order_release);
     publish(block);
     perf_add(block);
     return block;

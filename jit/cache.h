@@ -82,12 +82,12 @@ struct stats {
 struct arena {
     uint8_t *start, *end;
     uint8_t *at;                  /* where the next block goes */
-    struct jit_block *blocks;
-    unsigned block_count, block_capacity;
+    struct jit_block *blocks;     /* in the order of their code */
+    _Atomic unsigned block_count; /* read by signal handlers */
+    unsigned block_capacity;
     unsigned first_link, link_count, link_capacity; /* numbers of links; the latter two from the first */
     struct fault_site *sites;
-    _Atomic unsigned site_count;  /* read by fault handlers */
-    unsigned site_capacity;
+    unsigned site_count, site_capacity;
     struct code_reloc *relocs;    /* of blocks that are to be saved */
     unsigned reloc_count, reloc_capacity;
     unsigned saved;               /* so many of the blocks need not be saved any more */
@@ -144,6 +144,10 @@ bool cache_ready(void);
 
 /* The block at pc, or null. */
 struct jit_block *cache_find(uint64_t pc);
+
+/* The block whose code an address in the execute view belongs to, or null. Takes no lock: what other threads may be
+ * adding is none that somebody runs. */
+const struct jit_block *cache_block_at(uint64_t address);
 
 /* Adds the block of *ir to the cache; *made has what is known of it beside the code. With the lock held. Null: no arena is free yet (CACHE_FULL), or the back end
  * cannot do it (CACHE_TOO_BIG). */

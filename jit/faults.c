@@ -4,23 +4,19 @@
 #include <signal.h>
 #include <ucontext.h>
 
-/* In the execute view; null where the address is none of an access to guest memory. */
-static const struct fault_site *find_site(const uint8_t *rip)
+/* The pc of the guest's instruction whose access to memory, or operation that traps, is at the address in the execute
+ * view; NO_PC: there is none. */
+static uint64_t find_pc(uint64_t rip)
 {
-    const uint8_t *at = rip - cache.to_execute;
-    const struct arena *arena = cache_arena(at);
-    if (!arena)
-        return NULL;
-    uint32_t offset = (uint32_t)(at - cache.start);
-    unsigned low = 0, count = atomic_load_explicit(&arena->site_count, memory_order_acquire), high = count;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (arena->sites[middle].offset < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && arena->sites[low].offset == offset ? &arena->sites[low] : NULL;
+    const struct jit_block *block = cache_block_at(rip);
+    if (!block)
+        return NO_PC;
+    uint64_t offset = rip - (uint64_t)cache_executable(block->code);
+    const struct fault_site *sites = cache_arena(block->code)->sites + block->first_site;
+    for (unsigned i = 0; i < block->site_count; i++)
+        if (sites[i].offset == offset)
+            return block->pc + 4ull * sites[i].insn;
+    return NO_PC;
 }
 
 /* A call found the stack full: what it has is forgotten, and the call comes again. */
@@ -42,12 +38,12 @@ bool jit_recover(struct cpu *cpu, int signo, void *context, bool repeat)
         return false;
     if (restart_stack(jit, regs))
         return true;
-    const struct fault_site *site = find_site((const uint8_t *)regs[REG_RIP]);
-    if (!site)
+    uint64_t pc = find_pc((uint64_t)regs[REG_RIP]);
+    if (pc == NO_PC)
         return false;
     jit->stats.faults++;
     jit->trapped = signo == SIGFPE;
-    cpu->pc = site->pc;
+    cpu->pc = pc;
     ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr &= ~(uint32_t)MXCSR_IE; /* the functions will tell */
     regs[REG_RIP] = (greg_t)cache_executable(cache.stubs.exit);
     regs[REG_RAX] = repeat ? JIT_REPEAT : EXIT_FAULT;

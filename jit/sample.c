@@ -4,25 +4,6 @@
 #include <signal.h>
 #include <ucontext.h>
 
-/* The block whose code an address in the execute view belongs to, or null. Reads without a lock what other
- * threads may be adding: a block in work is none that somebody runs. */
-static const struct jit_block *block_at(uint64_t address)
-{
-    const uint8_t *at = (const uint8_t *)address - cache.to_execute;
-    const struct arena *arena = cache_arena(at);
-    unsigned low = 0, high = arena ? arena->block_count : 0;
-    while (low < high) { /* the last one that begins at or below */
-        unsigned middle = (low + high) / 2;
-        const uint8_t *code = arena->blocks[middle].code;
-        if (code && code <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    const struct jit_block *block = low ? &arena->blocks[low - 1] : NULL;
-    return block && at < block->code + block->host_bytes ? block : NULL;
-}
-
 /* A register of the guest's while its code runs. */
 static uint64_t register_of(const struct cpu *cpu, const greg_t *regs, unsigned guest)
 {
@@ -41,15 +22,15 @@ struct jit_sample jit_sample(const struct cpu *cpu, const void *ucontext)
         return sample;
     uint64_t rip = (uint64_t)regs[REG_RIP], rsp = (uint64_t)regs[REG_RSP],
              stack = (uint64_t)jit->return_stack;
-    const struct jit_block *block = block_at(rip);
+    const struct jit_block *block = cache_block_at(rip);
     if (block) {
         sample.fp = register_of(cpu, regs, 29);
         sample.lr = register_of(cpu, regs, 30);
     }
     if (!block && rsp >= stack && rsp <= stack + RETURN_STACK - 8) /* a stub that the block has called */
-        block = block_at(*(const uint64_t *)rsp);
+        block = cache_block_at(*(const uint64_t *)rsp);
     if (!block) /* a function */
-        block = block_at(cpu->call_return);
+        block = cache_block_at(cpu->call_return);
     if (block)
         sample.pc = block->pc;
     return sample;

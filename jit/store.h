@@ -40,11 +40,6 @@ struct stored_link {
     uint32_t displacement, stub; /* offsets in the code; no stub, a return point: 0 */
 };
 
-struct stored_site {
-    uint32_t offset; /* in the code */
-    int32_t pc;      /* from the block's pc */
-};
-
 struct stored_block {
     uint32_t size;       /* with what follows; a multiple of 8 */
     uint32_t checksum;   /* CRC-32C of everything behind this field */
@@ -63,9 +58,9 @@ static inline const struct stored_link *stored_links(const struct stored_block *
 {
     return (const struct stored_link *)(block + 1);
 }
-static inline const struct stored_site *stored_sites(const struct stored_block *block)
+static inline const struct fault_site *stored_sites(const struct stored_block *block)
 {
-    return (const struct stored_site *)(stored_links(block) + block->links);
+    return (const struct fault_site *)(stored_links(block) + block->links);
 }
 static inline const struct code_reloc *stored_relocs(const struct stored_block *block)
 {
@@ -78,7 +73,7 @@ static inline const uint8_t *stored_code(const struct stored_block *block)
 static inline uint64_t stored_size(const struct stored_block *block)
 {
     return (sizeof *block + (uint64_t)block->links * sizeof(struct stored_link) +
-            (uint64_t)block->sites * sizeof(struct stored_site) + (uint64_t)block->relocs * sizeof(struct code_reloc) +
+            (uint64_t)block->sites * sizeof(struct fault_site) + (uint64_t)block->relocs * sizeof(struct code_reloc) +
             block->host_bytes + 7) & ~7ull;
 }
 

@@ -56,17 +56,6 @@ static void add_links(struct code_buffer *out, uint8_t *code, const struct store
     }
 }
 
-static void add_sites(struct code_buffer *out, const uint8_t *code, const struct stored_block *stored, uint64_t pc)
-{
-    for (unsigned i = 0; i < stored->sites; i++) {
-        const struct stored_site *site = &stored_sites(stored)[i];
-        out->sites[out->site_count++] = (struct fault_site){
-            .offset = (uint32_t)(code - out->start) + site->offset,
-            .pc = pc + (uint64_t)(int64_t)site->pc,
-        };
-    }
-}
-
 /* With the lock held. */
 static struct jit_block *add(const struct stored_block *stored, uint64_t pc, unsigned landing)
 {
@@ -81,7 +70,8 @@ static struct jit_block *add(const struct stored_block *stored, uint64_t pc, uns
     for (unsigned i = 0; i < stored->relocs; i++)
         relocate(&out, code, &stored_relocs(stored)[i], pc - stored->pc);
     add_links(&out, code, stored, pc);
-    add_sites(&out, code, stored, pc);
+    memcpy(out.sites + out.site_count, stored_sites(stored), stored->sites * sizeof *out.sites);
+    out.site_count += stored->sites;
     out.at = code + stored->host_bytes;
     uint64_t start = pc + (uint64_t)(int64_t)stored->read_start;
     struct jit_block *block = cache_publish(arena, &out, &(struct jit_block){

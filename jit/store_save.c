@@ -85,11 +85,7 @@ static void write_block(const struct arena *arena, const struct jit_block *block
         links[i] = (struct stored_link){(int64_t)(link->target - block->pc), (uint32_t)(link->displacement - block->code),
                                         link->stub ? (uint32_t)(link->stub - block->code) : 0};
     }
-    struct stored_site *sites = (struct stored_site *)stored_sites(stored);
-    for (unsigned i = 0; i < block->site_count; i++) {
-        const struct fault_site *site = &arena->sites[block->first_site + i];
-        sites[i] = (struct stored_site){site->offset - (uint32_t)(block->code - cache.start), (int32_t)(site->pc - block->pc)};
-    }
+    memcpy((void *)stored_sites(stored), arena->sites + block->first_site, block->site_count * sizeof(struct fault_site));
     memcpy((void *)stored_relocs(stored), arena->relocs + block->first_reloc, block->reloc_count * sizeof(struct code_reloc));
     uint8_t *code = (uint8_t *)stored_code(stored);
     memcpy(code, block->code, block->host_bytes);

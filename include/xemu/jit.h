@@ -96,8 +96,8 @@ struct code_link {
 };
 
 struct fault_site {
-    uint32_t offset; /* of the instruction, from code_buffer.start */
-    uint64_t pc;
+    uint16_t offset; /* of the host's instruction, from the block's code */
+    uint16_t insn;   /* number of the guest's instruction in the block */
 };
 
 /* What has to change in a block's code when it is used elsewhere, or in another process. */
@@ -125,7 +125,7 @@ struct code_profile {
 /* Where the output goes, and where to note that the instruction at an offset may fault, and the links. */
 struct code_buffer {
     uint8_t *start, *at, *end;
-    struct fault_site *sites; /* ascending by offset from site_count on */
+    struct fault_site *sites; /* of all blocks one after the other */
     unsigned site_count, site_capacity;
     struct code_link *links;
     unsigned link_count, link_capacity; /* link 0 is none */
