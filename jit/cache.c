@@ -13,6 +13,9 @@
 
 enum { DEFAULT_SIZE = 128 << 20, MIN_SIZE = 512 << 10, STUBS_SIZE = 8192, ALIGNMENT = 2 << 20 };
 
+/* Code that comes first has small pages: a short process would clear two megabytes for little code. */
+enum { SMALL = 512 << 10 };
+
 struct code_cache cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- memory ------------------------------------------------------------------------------------------- */
@@ -26,7 +29,7 @@ static void *reserve(size_t bytes, int prot, int flags, int fd)
 static uint8_t *map_one(size_t size)
 {
     uint8_t *memory = reserve(size + ALIGNMENT, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    return memory ? (uint8_t *)(((uintptr_t)memory + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) : NULL;
+    return memory ? (uint8_t *)(((uintptr_t)memory + SMALL + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1)) - SMALL : NULL;
 }
 
 static uint8_t *map_view(uint8_t *at, size_t size, int prot, int fd)
@@ -129,8 +132,8 @@ static bool map_code(size_t size)
             return false;
         cache.to_execute = execute - cache.start;
     }
-    if (size > ALIGNMENT) /* a short process would clear two megabytes for little code */
-        madvise(cache.start + ALIGNMENT, size - ALIGNMENT, MADV_HUGEPAGE);
+    if (size > SMALL + ALIGNMENT)
+        madvise(cache.start + SMALL, size - SMALL, MADV_HUGEPAGE);
     cache.size = size;
     return true;
 }
