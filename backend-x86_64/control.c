@@ -234,7 +234,7 @@ static void emit_look_up(struct emit *e, enum branch_kind kind, uint8_t *away[2]
     _Static_assert(sizeof(struct jit_table_entry) == 16, "an instruction's address, times 4, is its entry's offset");
     emit_bytes(e, 3, 0x850c8d); /* lea ecx, [rax * 4 + displacement] */
     emit_bytes(e, 4, kind * JIT_TABLE_KIND * 16);
-    emit_ri(e, X86_AND, 32, SCRATCH, (JIT_TABLE_ENTRIES - 1) * 16);
+    emit_rm(e, X86_AND, 32, SCRATCH, CPU_FIELD(jit_table_mask));
     emit_rm(e, X86_ADD, 64, SCRATCH, CPU_FIELD(jit_table));
     emit_rm(e, X86_CMP, 64, TARGET, x86_at(SCRATCH, offsetof(struct jit_table_entry, pc)));
     away[0] = emit_jcc(e, CC_NE);

@@ -106,7 +106,9 @@ struct jit {
     _Atomic uint64_t lifting;    /* page of the block that it reads from guest memory, or NO_PC */
     bool lift_is_stale;          /* the page has changed meanwhile */
     struct ir_block *ir;         /* the block in work */
-    struct jit_table_entry *table;
+    struct jit_table_entry *table; /* for indirect branches; room for JIT_TABLE_MOST */
+    unsigned table_entries;
+    unsigned displaced;          /* entries that gave way to others */
     uint8_t *return_stack;       /* its lowest address, above the guard */
     struct stats stats;          /* what is counted without the lock */
 };

@@ -41,7 +41,7 @@ static void tables_remove(uint64_t pc)
 {
     for (struct jit *jit = cache.threads; jit; jit = jit->next) {
         for (int kind = 0; kind < BRANCH_KINDS; kind++) {
-            struct jit_table_entry *entry = &jit->table[jit_table_index(pc, (enum branch_kind)kind)];
+            struct jit_table_entry *entry = &jit->table[jit_table_index(pc, (enum branch_kind)kind, jit->table_entries)];
             if (__atomic_load_n(&entry->pc, __ATOMIC_RELAXED) == pc)
                 __atomic_store_n(&entry->pc, NO_PC, __ATOMIC_RELAXED);
         }

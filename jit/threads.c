@@ -12,7 +12,7 @@
 struct own {
     struct jit jit;
     struct ir_block ir;
-    _Alignas(PAGE) struct jit_table_entry table[JIT_TABLE_ENTRIES];
+    _Alignas(PAGE) struct jit_table_entry table[JIT_TABLE_MOST];
     _Alignas(PAGE) uint8_t guard[RETURN_GUARD];
     uint8_t return_stack[RETURN_STACK];
 };
@@ -24,11 +24,37 @@ uint64_t thread_empty_stack(struct jit *jit)
     return top;
 }
 
+static void set_entries(struct jit *jit, unsigned entries)
+{
+    jit->table_entries = entries;
+    jit->displaced = 0;
+    jit->cpu->jit_table_mask = (uint32_t)((entries - 1) * sizeof *jit->table);
+    for (int kind = 0; kind < BRANCH_KINDS; kind++) /* no other entry can be asked for pc 0 */
+        jit->table[jit_table_index(0, (enum branch_kind)kind, entries)].pc = NO_PC;
+}
+
+/* Each entry stays or moves up: the index only gets more bits. */
+static void grow_table(struct jit *jit)
+{
+    unsigned old = jit->table_entries, entries = old * 4;
+    pthread_mutex_lock(&cache.lock); /* others remove entries */
+    for (unsigned i = 0; i < old; i++) {
+        struct jit_table_entry *entry = &jit->table[i];
+        enum branch_kind kind = (enum branch_kind)(((i - (unsigned)(entry->pc >> 2)) & (old - 1)) / JIT_TABLE_KIND);
+        unsigned place = jit_table_index(entry->pc, kind, entries);
+        if (!entry->pc || entry->pc == NO_PC || place == i)
+            continue;
+        jit->table[place] = *entry;
+        entry->pc = NO_PC;
+    }
+    set_entries(jit, entries);
+    pthread_mutex_unlock(&cache.lock);
+}
+
 void thread_forget(struct jit *jit)
 {
-    madvise(jit->table, JIT_TABLE_ENTRIES * sizeof *jit->table, MADV_DONTNEED);
-    for (int kind = 0; kind < BRANCH_KINDS; kind++) /* no other entry can be asked for pc 0 */
-        jit->table[jit_table_index(0, (enum branch_kind)kind)].pc = NO_PC;
+    madvise(jit->table, jit->table_entries * sizeof *jit->table, MADV_DONTNEED);
+    set_entries(jit, JIT_TABLE_LEAST);
     jit->cpu->return_sp = thread_empty_stack(jit);
 }
 
@@ -86,7 +112,12 @@ bool thread_safe_point(struct jit *jit)
 
 void thread_remember(struct jit *jit, const struct jit_block *block, enum branch_kind kind)
 {
-    struct jit_table_entry *entry = &jit->table[jit_table_index(block->pc, kind)];
+    struct jit_table_entry *entry = &jit->table[jit_table_index(block->pc, kind, jit->table_entries)];
+    jit->displaced += entry->pc && entry->pc != NO_PC && entry->pc != block->pc;
+    if (jit->displaced > jit->table_entries / 8 && jit->table_entries < JIT_TABLE_MOST) {
+        grow_table(jit);
+        entry = &jit->table[jit_table_index(block->pc, kind, jit->table_entries)];
+    }
     entry->code = cache_executable(block->code);
     __atomic_store_n(&entry->pc, block->pc, __ATOMIC_SEQ_CST);
     if (atomic_load(&block->retired)) /* and the one who did it may not have seen the entry. ORDER retired */

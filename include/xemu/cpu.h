@@ -144,6 +144,7 @@ struct cpu {
     struct interp *interp; /* owned by frontend-arm64/interp.c */
     struct jit *jit;       /* owned by jit/ */
     const void *jit_table; /* look-up table of compiled code, for indirect branches */
+    uint32_t jit_table_mask; /* of the offset of an entry */
     uint32_t pstate;       /* DIT, SSBS and BTYPE at their places in PSTATE; see landing.h */
     uint64_t return_sp;    /* stack of return points: compiled code's stack pointer, while it doesn't run */
     uint64_t host_sp;      /* the C stack's, while compiled code runs */

@@ -193,12 +193,12 @@ static inline bool jit_makes_flags(enum ir_op op)
            op == IR_fcmp;
 }
 
-/* Entries of cpu->jit_table, a power of two of them. A block has one for each kind of branch that came to it, and none
+/* Entries of cpu->jit_table, a power of two of them: more where they are used. A block has one for each kind of branch that came to it, and none
  * for a kind that must not (landing.h): so that which entry has an address tells the kind. */
-enum { JIT_TABLE_ENTRIES = 1 << 16, JIT_TABLE_KIND = JIT_TABLE_ENTRIES / BRANCH_KINDS };
-static inline unsigned jit_table_index(uint64_t pc, enum branch_kind kind)
+enum { JIT_TABLE_LEAST = 1 << 12, JIT_TABLE_MOST = 1 << 18, JIT_TABLE_KIND = JIT_TABLE_LEAST / BRANCH_KINDS };
+static inline unsigned jit_table_index(uint64_t pc, enum branch_kind kind, unsigned entries)
 {
-    return ((unsigned)(pc >> 2) + kind * JIT_TABLE_KIND) & (JIT_TABLE_ENTRIES - 1);
+    return ((unsigned)(pc >> 2) + kind * JIT_TABLE_KIND) & (entries - 1);
 }
 
 struct jit_table_entry {
