@@ -198,7 +198,7 @@ void emit_exits(struct lower *l)
 {
     for (unsigned i = 0; i < l->exit_count && !l->e.full; i++) {
         struct code_link *link = &l->buffer->links[l->exits[i].link];
-        link->stub = l->e.at;
+        link->stub = (int32_t)(l->e.at - link->displacement);
         patch_here(l, link->displacement);
         if (l->exits[i].poll)
             patch_here(l, l->exits[i].poll);
@@ -221,6 +221,8 @@ void backend_link(const struct code_link *link, const uint8_t *code)
 {
     write_number(link->displacement, (uint32_t)(code - (link->displacement + 4)));
 }
+
+void backend_unlink(const struct code_link *link) { backend_link(link, link->displacement + link->stub); }
 
 /* No instruction has an odd address. */
 void backend_close_return(const struct code_link *point) { write_number(point->displacement, UINT32_MAX); }

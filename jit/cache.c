@@ -282,11 +282,11 @@ struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *o
     *block = *made;
     block->host_bytes = (uint32_t)(out->at - block->code);
     block->first_link = arena->link_count;
-    block->link_count = out->link_count - arena->first_link - arena->link_count;
+    block->link_count = (uint16_t)(out->link_count - arena->first_link - arena->link_count);
     block->first_site = arena->site_count;
-    block->site_count = out->site_count - arena->site_count;
+    block->site_count = (uint16_t)(out->site_count - arena->site_count);
     block->first_reloc = arena->reloc_count;
-    block->reloc_count = out->reloc_count;
+    block->reloc_count = (uint16_t)out->reloc_count;
     block->fixed = out->fixed;
     arena->at = out->at;
     arena->link_count += block->link_count;

@@ -32,25 +32,24 @@ enum {
 
 #define NO_PC 1 /* not aligned: no block is there */
 
-/* A compiled block. It lies in one page of guest memory. */
+/* A compiled block. It lies in one page of guest memory. What look-ups read comes first. */
 struct jit_block {
     uint64_t pc;
+    struct jit_block *_Atomic next_in_hash;
     const uint8_t *code;     /* in the write view */
-    uint32_t guest_bytes, host_bytes;
-    uint64_t read_start, read_end; /* the guest's code that it depends on, within its page */
-    unsigned first_link, link_count; /* numbers of links, the first one relative to the arena's first */
-    unsigned first_site, site_count;
-    unsigned first_reloc, reloc_count;
+    uint32_t host_bytes;
+    uint32_t incoming;       /* number of the first link that leads here, or 0 */
+    struct jit_block *next_in_page, **before_in_page;
+    uint32_t first_link, first_site, first_reloc; /* of the arena's */
+    uint16_t link_count, site_count, reloc_count, guest_bytes;
+    uint16_t read_before, read_bytes; /* the guest's code that it depends on, from pc - read_before on, within its page */
     uint64_t guest_hash;     /* of that code */
     uint32_t store_place;    /* for the store: the first instruction's place in... */
     uint8_t store_file;      /* ...the file of this number; 0: the block is not to be saved */
-    struct block_profile *profile; /* where its runs are counted; or null */
     uint8_t landing;         /* which kinds of branches may lead here: landing.h */
     bool fixed;              /* good for this pc only */
     _Atomic bool retired;
-    struct jit_block *_Atomic next_in_hash;
-    struct jit_block *next_in_page, **before_in_page;
-    struct code_link *incoming; /* links that lead here */
+    struct block_profile *profile; /* where its runs are counted; or null */
 };
 
 /* What --stats shows: name, and what it counts. */

@@ -71,7 +71,8 @@ static void retire_listed(struct jit_block *block, uint64_t start, uint64_t end)
 {
     for (struct jit_block *next; block; block = next) {
         next = block->next_in_page;
-        if (block->read_start < end && block->read_end > start) {
+        uint64_t read = block->pc - block->read_before;
+        if (read < end && read + block->read_bytes > start) {
             block_retire(block);
             cache.stats.blocks_invalidated++;
         }

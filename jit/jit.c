@@ -39,11 +39,11 @@ static void verify(const struct ir_block *block)
         panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
 }
 
-static uint32_t guest_bytes(const struct ir_block *block)
+static uint16_t guest_bytes(const struct ir_block *block)
 {
-    uint32_t bytes = 0;
+    uint16_t bytes = 0;
     for (unsigned i = 0; i < block->count; i++)
-        bytes += block->insns[i].op == IR_mark ? 4 : 0;
+        bytes = (uint16_t)(bytes + (block->insns[i].op == IR_mark ? 4 : 0));
     return bytes;
 }
 
@@ -124,8 +124,8 @@ static struct jit_block *compile(struct cpu *cpu)
             struct jit_block made = {
                 .pc = cpu->pc,
                 .guest_bytes = guest_bytes(jit->ir),
-                .read_start = jit->ir->read_start,
-                .read_end = jit->ir->read_end,
+                .read_before = (uint16_t)(cpu->pc - jit->ir->read_start),
+                .read_bytes = (uint16_t)(jit->ir->read_end - jit->ir->read_start),
                 .guest_hash = store_hash(jit->ir->read_start, jit->ir->read_end),
                 .store_place = place,
                 .store_file = (uint8_t)file,

@@ -8,16 +8,22 @@ struct code_link *links_of(const struct jit_block *block)
 
 bool link_is_open(const struct code_link *link) { return !__atomic_load_n(&link->to, __ATOMIC_RELAXED); }
 
+static uint32_t number_of_link(const struct code_link *link) { return (uint32_t)(link - cache.links); }
+
+/* Blocks are counted from 1 through all arenas. */
+static uint32_t number_of_block(const struct jit_block *block) { return (uint32_t)(block - cache.arenas[0].blocks) + 1; }
+static struct jit_block *block_number(uint32_t number) { return cache.arenas[0].blocks + (number - 1); }
+
 void link_to(struct code_link *link, struct jit_block *block)
 {
     if (link->to || block->retired || cache_arena(link->displacement)->retired)
         return;
-    __atomic_store_n(&link->to, block, __ATOMIC_RELAXED);
+    __atomic_store_n(&link->to, number_of_block(block), __ATOMIC_RELAXED);
     link->next = block->incoming;
-    link->before = &block->incoming;
+    link->before = 0;
     if (link->next)
-        link->next->before = &link->next;
-    block->incoming = link;
+        cache.links[link->next].before = number_of_link(link);
+    block->incoming = number_of_link(link);
     backend_link(link, block->code);
     cache.stats.links++;
 }
@@ -26,11 +32,14 @@ void link_reset(struct code_link *link)
 {
     if (!link->to)
         return;
-    backend_link(link, link->stub);
-    *link->before = link->next;
+    backend_unlink(link);
+    if (link->before)
+        cache.links[link->before].next = link->next;
+    else
+        block_number(link->to)->incoming = link->next;
     if (link->next)
-        link->next->before = link->before;
-    __atomic_store_n(&link->to, NULL, __ATOMIC_RELAXED);
+        cache.links[link->next].before = link->before;
+    __atomic_store_n(&link->to, 0, __ATOMIC_RELAXED);
     cache.stats.unlinks++;
 }
 
@@ -58,5 +67,5 @@ void links_of_all(void)
 void links_reset_incoming(struct jit_block *block)
 {
     while (block->incoming)
-        link_reset(block->incoming);
+        link_reset(&cache.links[block->incoming]);
 }

@@ -46,8 +46,7 @@ struct stored_block {
     uint64_t pc;         /* that the code is for */
     uint64_t guest_hash; /* of the instructions that it was made from */
     uint32_t place;      /* of the first instruction in the guest's file, in words */
-    int32_t read_start;  /* those instructions: from the pc, and how many bytes */
-    uint32_t read_bytes;
+    uint32_t read_before, read_bytes; /* those instructions: how far before the pc they begin, and how many bytes */
     uint32_t guest_bytes, host_bytes;
     uint32_t links, sites, relocs;
     uint32_t fixed;      /* for this pc only */

@@ -10,9 +10,9 @@
 /* What the block at pc was made from is what is there now. */
 static bool fits(const struct stored_block *stored, uint64_t pc)
 {
-    uint64_t start = pc + (uint64_t)(int64_t)stored->read_start, end = start + stored->read_bytes, page = pc & ~(PAGE - 1ull);
+    uint64_t start = pc - stored->read_before, end = start + stored->read_bytes, page = pc & ~(PAGE - 1ull);
     return start >= page && end <= page + PAGE && start <= pc && end > pc && (!stored->fixed || stored->pc == pc) &&
-           stored->host_bytes <= BLOCK_ROOM / 2 && stored->links <= 64 && stored->sites <= 4096 &&
+           stored->host_bytes <= BLOCK_ROOM / 2 && stored->guest_bytes <= PAGE && stored->links <= 64 && stored->sites <= 4096 &&
            stored->guest_hash == store_hash(start, end) && stored->checksum == store_checksum(stored);
 }
 
@@ -50,7 +50,7 @@ static void add_links(struct code_buffer *out, uint8_t *code, const struct store
         const struct stored_link *link = &stored_links(stored)[i];
         out->links[out->link_count++] = (struct code_link){
             .displacement = code + link->displacement,
-            .stub = link->stub ? code + link->stub : NULL,
+            .stub = link->stub ? (int32_t)(link->stub - link->displacement) : 0,
             .target = pc + (uint64_t)link->target,
         };
     }
@@ -73,13 +73,12 @@ static struct jit_block *add(const struct stored_block *stored, uint64_t pc, uns
     memcpy(out.sites + out.site_count, stored_sites(stored), stored->sites * sizeof *out.sites);
     out.site_count += stored->sites;
     out.at = code + stored->host_bytes;
-    uint64_t start = pc + (uint64_t)(int64_t)stored->read_start;
     struct jit_block *block = cache_publish(arena, &out, &(struct jit_block){
         .pc = pc,
         .code = code,
-        .guest_bytes = stored->guest_bytes,
-        .read_start = start,
-        .read_end = start + stored->read_bytes,
+        .guest_bytes = (uint16_t)stored->guest_bytes,
+        .read_before = (uint16_t)stored->read_before,
+        .read_bytes = (uint16_t)stored->read_bytes,
         .landing = (uint8_t)landing,
     });
     links_of_new(block);

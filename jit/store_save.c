@@ -34,8 +34,8 @@ static struct stored_block head_of(const struct jit_block *block)
         .pc = block->pc,
         .guest_hash = block->guest_hash,
         .place = block->store_place,
-        .read_start = (int32_t)(block->read_start - block->pc),
-        .read_bytes = (uint32_t)(block->read_end - block->read_start),
+        .read_before = block->read_before,
+        .read_bytes = block->read_bytes,
         .guest_bytes = block->guest_bytes,
         .host_bytes = block->host_bytes,
         .links = block->link_count,
@@ -59,8 +59,7 @@ static void abstract(const struct arena *arena, const struct jit_block *block, u
     const struct code_link *links = links_of(block);
     for (unsigned i = 0; i < block->link_count; i++)
         if (links[i].stub)
-            write_four(code + (links[i].displacement - block->code),
-                       (uint32_t)(links[i].stub - (links[i].displacement + 4)));
+            write_four(code + (links[i].displacement - block->code), (uint32_t)(links[i].stub - 4));
     for (unsigned i = 0; i < block->reloc_count; i++) {
         const struct code_reloc *reloc = &arena->relocs[block->first_reloc + i];
         uint8_t *at = code + reloc->offset;
@@ -82,8 +81,9 @@ static void write_block(const struct arena *arena, const struct jit_block *block
     struct stored_link *links = (struct stored_link *)stored_links(stored);
     for (unsigned i = 0; i < block->link_count; i++) {
         const struct code_link *link = &links_of(block)[i];
-        links[i] = (struct stored_link){(int64_t)(link->target - block->pc), (uint32_t)(link->displacement - block->code),
-                                        link->stub ? (uint32_t)(link->stub - block->code) : 0};
+        uint32_t displacement = (uint32_t)(link->displacement - block->code);
+        links[i] = (struct stored_link){(int64_t)(link->target - block->pc), displacement,
+                                        link->stub ? displacement + (uint32_t)link->stub : 0};
     }
     memcpy((void *)stored_sites(stored), arena->sites + block->first_site, block->site_count * sizeof(struct fault_site));
     memcpy((void *)stored_relocs(stored), arena->relocs + block->first_reloc, block->reloc_count * sizeof(struct code_reloc));

@@ -89,10 +89,10 @@ const union vec *backend_constants(void);
  * `target` that returns there are compared with, in four bytes where the number allows, else in eight. */
 struct code_link {
     uint8_t *displacement; /* four bytes, or the number; both within eight aligned bytes */
-    uint8_t *stub;         /* leaves compiled code with the link's number; null: this is a return point */
     uint64_t target;
-    struct jit_block *to;  /* null: to the stub. The rest is for jit/. */
-    struct code_link *next, **before;
+    int32_t stub;          /* from the displacement: leaves compiled code with the link's number; 0: this is a return point */
+    uint32_t to;           /* the block's number; 0: to the stub. The rest is for jit/. */
+    uint32_t next, before; /* numbers of the links that lead to the same block, or 0 */
 };
 
 struct fault_site {
@@ -170,6 +170,7 @@ uint64_t jit_direct_call(struct cpu *cpu);
 
 /* Points a displacement at code, or at its stub, while others run it. */
 void backend_link(const struct code_link *link, const uint8_t *code);
+void backend_unlink(const struct code_link *link);
 
 /* From now on no return fits the return point: its target is looked up. */
 void backend_close_return(const struct code_link *point);
