@@ -275,7 +275,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
 
 const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
 {
-    static __thread struct lower l;
+    static struct lower l; /* much, and as thread-local storage each thread would begin with clearing it */
     unsigned sites = buffer->site_count, links = buffer->link_count;
 
     if (block->count > MAX_VALUES || buffer->end - buffer->at < CODE_ALIGNMENT)

@@ -42,7 +42,7 @@ struct block {
 };
 
 #define NO_PC 1 /* not aligned: no block is there */
-enum { HASH_SIZE = 1 << 14, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
+enum { HASH_SIZE = 1 << 14, SMALL_HASH_SIZE = 1 << 10, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
 /* Beside the compiler, which takes over what is run often: the rest need not be kept for long. */
 enum { SMALL_ARENA_BYTES = 128 << 10 };
 
@@ -52,7 +52,8 @@ struct interp {
     size_t used;         /* bytes of the arena */
     size_t size;         /* of it, in bytes */
     char *arena;         /* touched as it fills */
-    struct block *hash[HASH_SIZE];
+    unsigned hash_size;
+    struct block *hash[]; /* a power of two of them */
 };
 
 /* --- handlers ----------------------------------------------------------------------------------------- */
@@ -188,7 +189,7 @@ static bool repeats_itself(const struct a64_insn *in)
 
 static void flush(struct interp *interp, uint64_t generation)
 {
-    memset(interp->hash, 0, sizeof interp->hash);
+    memset(interp->hash, 0, interp->hash_size * sizeof *interp->hash);
     interp->used = 0;
     interp->left = NULL;
     interp->generation = generation;
@@ -196,13 +197,16 @@ static void flush(struct interp *interp, uint64_t generation)
 
 static struct interp *interp_new(void)
 {
-    struct interp *interp = calloc(1, sizeof *interp);
-    size_t size = options.engine == ENGINE_INTERP ? ARENA_BYTES : SMALL_ARENA_BYTES;
+    bool alone = options.engine == ENGINE_INTERP;
+    unsigned heads = alone ? HASH_SIZE : SMALL_HASH_SIZE;
+    struct interp *interp = calloc(1, sizeof *interp + heads * sizeof *interp->hash);
+    size_t size = alone ? ARENA_BYTES : SMALL_ARENA_BYTES;
     void *arena = own_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     if (!interp || !arena)
         die(126, "not enough memory for the interpreter's cache");
     interp->arena = arena;
     interp->size = size;
+    interp->hash_size = heads;
     return interp;
 }
 
@@ -217,7 +221,7 @@ void interp_free(struct cpu *cpu)
 
 static struct block **bucket(struct interp *interp, uint64_t pc)
 {
-    return &interp->hash[(pc >> 4 ^ pc >> 18) & (HASH_SIZE - 1)];
+    return &interp->hash[(pc >> 4 ^ pc >> 18) & (interp->hash_size - 1)];
 }
 
 void fetch_check(struct cpu *cpu)

@@ -159,7 +159,7 @@ typedef struct jit_exit jit_entry(struct cpu *cpu, const void *code);
 const uint8_t *backend_stubs(struct code_buffer *buffer);
 
 /* Compiles a block; returns its first instruction, aligned to CODE_ALIGNMENT, or null when it doesn't fit: then *buffer
- * is as good as before, but for the relocations. A cache line: the same code with its branches spread over other lines
+ * is as good as before, but for the relocations. For one thread at a time. A cache line: the same code with its branches spread over other lines
  * ran up to a third slower. */
 enum { CODE_ALIGNMENT = 64 };
 const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block);
