@@ -83,7 +83,11 @@ static unsigned sort(struct store_placed *placed, unsigned count)
     return kept;
 }
 
-uint64_t store_index_room(unsigned blocks) { return 64 + (sizeof(struct store_entry) << (LEAST_BITS + 1)) + blocks * (4ull + 4 * sizeof(struct store_entry)); }
+/* The table is at most four times as large as there are chunks, or as small as it may be. */
+uint64_t store_index_room(unsigned blocks)
+{
+    return 64 + (sizeof(struct store_entry) << LEAST_BITS) + blocks * (4ull + 4 * sizeof(struct store_entry));
+}
 
 uint64_t store_index(uint8_t *data, uint64_t end, struct store_placed *placed, unsigned count)
 {
