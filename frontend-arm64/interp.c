@@ -140,28 +140,39 @@ static enum exit_reason leave_behind(struct cpu *cpu, const struct entry *entry)
     SIZED(name, 5, 1, 0) SIZED(name, 6, 1, 1) SIZED(name, 7, 1, 2) SIZED(name, 8, 1, 3)
 #include "a64_rows.inc"
 
+/* The handlers of all meanings, one after the other: the first of each. */
+enum {
+    FIRST_undefined,
+#define A64_SEM_PLAIN(name) FIRST_##name,
+#define A64_SEM_SF(name) FIRST_##name, LAST_##name = FIRST_##name + 1,
+#define A64_SEM_ESZ(name) FIRST_##name, LAST_##name = FIRST_##name + 8,
+#include "a64_rows.inc"
+};
+
+static handler *const handlers[] = {
+    undefined,
+#define A64_SEM_PLAIN(name) run_##name##_0,
+#define A64_SEM_SF(name) run_##name##_0, run_##name##_1,
+#define A64_SEM_ESZ(name)                                                                       \
+    run_##name##_0, run_##name##_1, run_##name##_2, run_##name##_3, run_##name##_4,             \
+    run_##name##_5, run_##name##_6, run_##name##_7, run_##name##_8,
+#include "a64_rows.inc"
+};
+
 enum class { CLASS_PLAIN, CLASS_SF, CLASS_ESZ };
 
-static struct {
-    uint8_t class;
-    handler *variants[9];
-} const handlers[A64_OP_COUNT] = {
-    [A64_UNALLOCATED] = {CLASS_PLAIN, {undefined}},
-#define VARIANTS_PLAIN(name) {run_##name##_0}
-#define VARIANTS_SF(name) {run_##name##_0, run_##name##_1}
-#define VARIANTS_ESZ(name)                                                                    \
-    {                                                                                         \
-        run_##name##_0, run_##name##_1, run_##name##_2, run_##name##_3, run_##name##_4,       \
-            run_##name##_5, run_##name##_6, run_##name##_7, run_##name##_8                    \
-    }
-#define A64_HANDLED(name, meaning, class) [A64_##name] = {CLASS_##class, VARIANTS_##class(meaning)},
+/* Of each row: numbers, as addresses would have to be relocated whenever the program starts. */
+static const struct {
+    uint16_t class, first;
+} rows[A64_OP_COUNT] = {
+#define A64_HANDLED(name, meaning, class) [A64_##name] = {CLASS_##class, FIRST_##meaning},
 #include "a64_rows.inc"
 };
 
 static handler *handler_of(const struct a64_insn *in)
 {
     unsigned variant = 0;
-    switch ((enum class)handlers[in->op].class) {
+    switch ((enum class)rows[in->op].class) {
     case CLASS_PLAIN:
         break;
     case CLASS_SF:
@@ -172,8 +183,7 @@ static handler *handler_of(const struct a64_insn *in)
             variant = 1u + 4u * in->q + in->esz;
         break;
     }
-    handler *found = handlers[in->op].variants[variant];
-    return found ? found : undefined;
+    return handlers[rows[in->op].first + variant];
 }
 
 /* --- blocks ------------------------------------------------------------------------------------------- */

@@ -200,9 +200,9 @@ struct jit_block *cache_find(uint64_t pc)
 {
     if (!heat_may_be_cached(pc))
         return NULL;
-    struct jit_block *block = atomic_load_explicit(cache_hash_head(pc), memory_order_acquire);
+    struct jit_block *block = cache_block(atomic_load_explicit(cache_hash_head(pc), memory_order_acquire));
     while (block && block->pc != pc)
-        block = atomic_load_explicit(&block->next_in_hash, memory_order_acquire);
+        block = cache_block(atomic_load_explicit(&block->next_in_hash, memory_order_acquire));
     return block;
 }
 
@@ -254,11 +254,11 @@ struct arena *cache_arena_to_fill(void)
 
 static void publish(struct jit_block *block)
 {
-    struct jit_block *_Atomic *head = cache_hash_head(block->pc);
+    _Atomic uint32_t *head = cache_hash_head(block->pc);
     pages_add(block);
     heat_cached(block->pc);
     atomic_store_explicit(&block->next_in_hash, *head, memory_order_relaxed);
-    atomic_store_explicit(head, block, memory_order_release);
+    atomic_store_explicit(head, cache_number(block), memory_order_release);
 }
 
 void cache_output(struct code_buffer *out, const struct arena *arena)

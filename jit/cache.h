@@ -35,7 +35,7 @@ enum {
 /* A compiled block. It lies in one page of guest memory. What look-ups read comes first. */
 struct jit_block {
     uint64_t pc;
-    struct jit_block *_Atomic next_in_hash;
+    _Atomic uint32_t next_in_hash; /* number of a block, or 0 */
     const uint8_t *code;     /* in the write view */
     uint32_t host_bytes;
     uint32_t incoming;       /* number of the first link that leads here, or 0 */
@@ -126,16 +126,26 @@ struct code_cache {
     _Atomic uint64_t epoch;      /* how often an arena was retired */
     struct jit *threads;
     struct stats stats;          /* what is counted with the lock, and of threads that ended */
-    struct jit_block *_Atomic hash[HASH_HEADS];
+    _Atomic uint32_t hash[HASH_HEADS]; /* numbers of blocks, or 0 */
     struct jit_block *pages[PAGE_HEADS];
 };
 
 extern struct code_cache cache;
 
 /* Neighbours share a head, so that little code touches few pages of heads. */
-static inline struct jit_block *_Atomic *cache_hash_head(uint64_t pc)
+static inline _Atomic uint32_t *cache_hash_head(uint64_t pc)
 {
-    return &cache.hash[(pc >> 5 ^ pc >> 21) & (HASH_HEADS - 1)];
+    return &cache.hash[(pc >> 6 ^ pc >> 22) & (HASH_HEADS - 1)];
+}
+
+/* Blocks are counted from 1 through all arenas; null has no number. */
+static inline uint32_t cache_number(const struct jit_block *block)
+{
+    return (uint32_t)(block - cache.arenas[0].blocks) + 1;
+}
+static inline struct jit_block *cache_block(uint32_t number)
+{
+    return number ? cache.arenas[0].blocks + (number - 1) : NULL;
 }
 
 /* --- cache.c --- */

@@ -29,9 +29,9 @@ static void pages_remove(struct jit_block *block)
 
 static void hash_remove(struct jit_block *block)
 {
-    struct jit_block *_Atomic *at = cache_hash_head(block->pc);
-    while (*at != block)
-        at = &(*at)->next_in_hash;
+    _Atomic uint32_t *at = cache_hash_head(block->pc);
+    while (*at != cache_number(block))
+        at = &cache_block(*at)->next_in_hash;
     /* A reader who is at the block goes on behind it. */
     atomic_store_explicit(at, block->next_in_hash, memory_order_release);
 }

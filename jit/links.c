@@ -10,15 +10,11 @@ bool link_is_open(const struct code_link *link) { return !__atomic_load_n(&link-
 
 static uint32_t number_of_link(const struct code_link *link) { return (uint32_t)(link - cache.links); }
 
-/* Blocks are counted from 1 through all arenas. */
-static uint32_t number_of_block(const struct jit_block *block) { return (uint32_t)(block - cache.arenas[0].blocks) + 1; }
-static struct jit_block *block_number(uint32_t number) { return cache.arenas[0].blocks + (number - 1); }
-
 void link_to(struct code_link *link, struct jit_block *block)
 {
     if (link->to || block->retired || cache_arena(link->displacement)->retired)
         return;
-    __atomic_store_n(&link->to, number_of_block(block), __ATOMIC_RELAXED);
+    __atomic_store_n(&link->to, cache_number(block), __ATOMIC_RELAXED);
     link->next = block->incoming;
     link->before = 0;
     if (link->next)
@@ -36,7 +32,7 @@ void link_reset(struct code_link *link)
     if (link->before)
         cache.links[link->before].next = link->next;
     else
-        block_number(link->to)->incoming = link->next;
+        cache_block(link->to)->incoming = link->next;
     if (link->next)
         cache.links[link->next].before = link->before;
     __atomic_store_n(&link->to, 0, __ATOMIC_RELAXED);
