@@ -120,7 +120,7 @@ static const char *reason(const struct lab *lab, int level, int program)
     if (!any_run(lab, level, program, -1, false))
         return "not run: the time was used up before";
     if (!lab->programs[program].any_output && output_differs(lab, level, program))
-        return "its output differs from native's";
+        return level == NATIVE ? "its output differs from one run to the next" : "its output differs from native's";
     return NULL;
 }
 

@@ -38,16 +38,19 @@ static void print_levels(FILE *out, const struct analysis *a)
     }
 }
 
+/* What is true of a whole program is said of its first metric only. */
 static void print_missing(FILE *out, const struct analysis *a)
 {
     const struct lab *lab = a->lab;
     int count = 0;
     for (int i = 0; i < a->count; i++) {
         const struct entry *e = &a->entries[i];
-        if (!e->missing || e->metric > 0 || lab->levels[e->level].missing == e->missing)
+        bool again = e->metric > 0 && e[-1].missing && e->missing && strcmp(e->missing, e[-1].missing) == 0;
+        if (!e->missing || again || lab->levels[e->level].missing == e->missing)
             continue;
-        fprintf(out, "%s%s on %s: %s\n", count++ ? "" : "\nWithout a figure:\n",
-                lab->programs[e->program].name, lab->levels[e->level].name, e->missing);
+        fprintf(out, "%s%s %s%son %s: %s\n", count++ ? "" : "\nWithout a figure:\n", lab->programs[e->program].name,
+                e->metric > 0 ? metric_name(lab, e->program, e->metric) : "", e->metric > 0 ? " " : "",
+                lab->levels[e->level].name, e->missing);
     }
 }
 
