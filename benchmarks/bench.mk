@@ -46,7 +46,9 @@ build/lab/amd64/agent: benchmarks/overhead/agent.c
 	$(call LAB_CC,$(CC))
 build/lab/lab: $(LAB_SRC) $(wildcard benchmarks/overhead/*.h)
 	@mkdir -p $(@D)
-	$(call QUIET,CC)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE= -o $@ $(LAB_SRC) -ljansson -lm
+	$(call QUIET,CC)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"' -o $@ $(LAB_SRC) -ljansson -lm
+build/lab/xemu-lab.1: build/lab/lab
+	$(call QUIET,GEN)$< --help=man >$@
 
 # Dynarmic, where its library is installed.
 DYNARMIC := $(wildcard /usr/include/dynarmic/interface/A64/a64.h)
