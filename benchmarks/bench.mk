@@ -14,10 +14,10 @@ build/bench/bench: benchmarks/bench.c
 
 .PHONY: bench kernels
 kernels: $(KERNELS:%=build/bench/arm64/%) $(KERNELS:%=build/bench/amd64/%) build/bench/bench
-bench: ## time native, xemu and qemu-aarch64 (ARGS="kernel... -n runs")
+bench: ## time native, xemu and each qemu-aarch64 and dynarmic that is here (ARGS="kernel... -n runs")
 	tools/setup.sh bench
-	$(MAKE) -j$(JOBS) $B/xemu kernels
-	build/bench/bench -x $B/xemu $(ARGS)
+	$(MAKE) -j$(JOBS) $B/xemu kernels $(if $(DYNARMIC),build/peers/dynarmic/run)
+	build/bench/bench -x $B/xemu $$(benchmarks/peers/find | sed 's/^/-q /') $(ARGS)
 
 # What system calls cost.
 build/calls/arm64: benchmarks/calls.c benchmarks/kernel.h benchmarks/suite/suite.h
