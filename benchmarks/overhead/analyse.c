@@ -202,6 +202,8 @@ static struct entry make_entry(const struct lab *lab, int level, int program, in
                                                                       : "only its warm-up was run";
     else
         fill_ratios(lab, &entry, own, name);
+    if (!entry.missing && level != NATIVE && !entry.ratio[WARM].n)
+        entry.missing = "there is no figure of native's to compare it with";
     return entry;
 }
 
