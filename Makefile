@@ -34,10 +34,11 @@ DYN  := $(addprefix $B/,$(addsuffix .o,$(filter %_dynamic.c,$(SRC)) $(HOST)))
 STAT := $(addprefix $B/,$(addsuffix .o,$(filter %_static.c,$(SRC))))
 GEN  := $(addprefix $B/gen/,a64_insn.h a64_rows.inc a64_decode.inc)
 TOOL := $(patsubst %.c,$B/%,$(wildcard tools/*.c))
+MAN  := $B/xemu.1 build/lab/xemu-lab.1
 BIN  := $B/xemu $(if $(filter rel dbg,$(MODE)),$B/xemu-static)
 
 .PHONY: all demo docs install uninstall clean help
-all: $(BIN) $(TOOL) $B/xemu.1 ## build xemu, xemu-static, the tools and the man page
+all: $(BIN) $(TOOL) $(MAN) ## build xemu, xemu-static, the tools and the man pages
 
 $B/xemu: $(OBJ) $(DYN)
 	$(call QUIET,LINK)$(CC) $(CFLAGS) -pie -o $@ $^ $(LDFLAGS) -lelf -l:libjansson.a -ldl -lm
@@ -71,9 +72,10 @@ docs: ## reference pages made from the sources, into build/docs
 
 install: all ## install into PREFIX (/usr/local)
 	install -D -s -t $(DESTDIR)$(PREFIX)/bin $(BIN)
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $B/xemu.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN)
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BIN))) $(DESTDIR)$(PREFIX)/share/man/man1/xemu.1
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(BIN))) \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN)))
 .PHONY: deb
 deb: all ## Debian packages xemu and xemu-static, into build/deb
 	packaging/deb.sh $B $(VERSION)

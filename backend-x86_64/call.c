@@ -148,11 +148,12 @@ static void profile_instruction(struct lower *l, struct code_profile *profile)
 {
     end_instruction(l, profile);
     struct code_profile_insn *insn = &profile->insns[profile->count++];
-    *insn = (struct code_profile_insn){.counted = l->may_have_left};
+    *insn = (struct code_profile_insn){.counted = l->may_have_left && !profile->uncounted};
     if (insn->counted)
         emit_count_run(l, &insn->runs);
     insn->start = insn->end = (uint32_t)(l->e.at - l->start);
-    l->buffer->portable = false;
+    if (!profile->uncounted)
+        l->buffer->portable = false;
 }
 
 /* The instructions up to the next one that may be left out are counted at once; how many they are is written into

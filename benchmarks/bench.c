@@ -1,7 +1,7 @@
-/* Times the benchmark kernels natively, under xemu and under qemu-aarch64, interleaved, and prints medians of
- * CPU time, ratios and their geometric means.
+/* Times the benchmark kernels natively, under xemu and under other emulators, interleaved, and prints medians of
+ * CPU time, ratios and their geometric means, in which kernel xemu is not the fastest, and the memory of a small one.
  *
- *   bench [-x XEMU] [-q QEMU] [-n RUNS] [-p PERCENT] [-k DIRECTORY] [KERNEL...] */
+ *   bench [-x XEMU] [-q NAME=EMULATOR]... [-n RUNS] [-p PERCENT] [-k DIRECTORY] [KERNEL...] */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,16 +16,18 @@
 
 enum { KERNELS_MAX = 100, RUNS_MAX = 101, OUTPUT_MAX = 4096 };
 
-enum way { NATIVE, XEMU, QEMU, WAYS };
+enum { NATIVE, XEMU, PEER, WAYS_MAX = 10 }; /* from PEER on: other emulators */
 
-static const char *emulators[WAYS] = {NULL, "build/rel/xemu", "qemu-aarch64"};
-static const char *const architectures[WAYS] = {"amd64", "arm64", "arm64"};
+static const char *emulators[WAYS_MAX] = {NULL, "build/rel/xemu"};
+static const char *names[WAYS_MAX] = {"native", "xemu"};
+static int ways = PEER;
 static const char *directory = "build/bench", *percent = "100";
 static int runs = 3;
 
 struct run {
     bool ok;
     double seconds; /* user and system time of the process and its children */
+    long memory;    /* KiB, at its peak */
     char output[OUTPUT_MAX];
 };
 
@@ -35,7 +37,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-static void start(enum way way, const char *path)
+static void start(int way, const char *path)
 {
     const char *argv[] = {emulators[way], path, percent, NULL};
     const char **command = argv + (emulators[way] == NULL);
@@ -58,7 +60,7 @@ static size_t read_all(int fd, char *out)
     return used;
 }
 
-static struct run run_once(enum way way, const char *path)
+static struct run run_once(int way, const char *path)
 {
     struct run run = {0};
     struct rusage usage;
@@ -78,6 +80,7 @@ static struct run run_once(enum way way, const char *path)
     wait4(child, &status, 0, &usage);
     run.ok = status == 0;
     run.seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    run.memory = usage.ru_maxrss;
     return run;
 }
 
@@ -96,7 +99,7 @@ static int repetitions(const char *kernel)
     return count;
 }
 
-static struct run run_repeated(enum way way, const char *path, int count)
+static struct run run_repeated(int way, const char *path, int count)
 {
     struct run run = run_once(way, path);
     for (int i = 1; i < count && run.ok; i++) {
@@ -120,23 +123,25 @@ static double median(double *values, int n)
 }
 
 struct result {
-    double seconds[WAYS];
-    const char *wrong[WAYS]; /* why there is no time; null: there is one */
+    double seconds[WAYS_MAX];
+    long memory[WAYS_MAX];
+    const char *wrong[WAYS_MAX]; /* why there is no time; null: there is one */
 };
 
 static struct result measure(const char *kernel)
 {
-    struct result result = {{0}, {0}};
-    double times[WAYS][RUNS_MAX];
+    struct result result = {0};
+    double times[WAYS_MAX][RUNS_MAX];
     char expected[OUTPUT_MAX] = "", path[4096];
     int count = repetitions(kernel);
     for (int i = 0; i < runs; i++) {
-        for (enum way way = 0; way < WAYS; way++) {
+        for (int way = 0; way < ways; way++) {
             if (result.wrong[way])
                 continue;
-            snprintf(path, sizeof path, "%s/%s/%s", directory, architectures[way], kernel);
+            snprintf(path, sizeof path, "%s/%s/%s", directory, way == NATIVE ? "amd64" : "arm64", kernel);
             struct run run = run_repeated(way, path, count);
             times[way][i] = run.seconds;
+            result.memory[way] = run.memory;
             if (way == NATIVE)
                 memcpy(expected, run.output, sizeof expected);
             if (!run.ok)
@@ -145,43 +150,59 @@ static struct result measure(const char *kernel)
                 result.wrong[way] = "differs";
         }
     }
-    for (enum way way = 0; way < WAYS; way++)
+    for (int way = 0; way < ways; way++)
         if (!result.wrong[way])
             result.seconds[way] = median(times[way], runs);
     return result;
 }
 
-static void print_cell(const struct result *result, enum way way)
+static int width_of(const char *title) { return strlen(title) > 9 ? (int)strlen(title) : 9; }
+
+static const char *ratio_title(int upper, int lower)
 {
-    if (result->wrong[way])
-        printf(" %9s", result->wrong[way]);
-    else
-        printf(" %9.3f", result->seconds[way]);
+    static char title[100];
+    snprintf(title, sizeof title, "%s/%s", names[upper], lower == NATIVE ? "nat" : names[lower]);
+    return title;
 }
 
-static bool timed(const struct result *result, enum way way)
+static void print_title(const char *title) { printf(" %*s", width_of(title), title); }
+
+static void print_cell(const struct result *result, int way)
+{
+    if (result->wrong[way])
+        printf(" %*s", width_of(names[way]), result->wrong[way]);
+    else
+        printf(" %*.3f", width_of(names[way]), result->seconds[way]);
+}
+
+static bool timed(const struct result *result, int way)
 {
     return !result->wrong[way] && result->seconds[way] > 0;
 }
 
-static void print_ratio(const struct result *result, enum way upper, enum way lower)
+static double ratio(const struct result *result, int upper, int lower)
 {
-    if (timed(result, upper) && timed(result, lower))
-        printf(" %9.2f", result->seconds[upper] / result->seconds[lower]);
+    return timed(result, upper) && timed(result, lower) ? result->seconds[upper] / result->seconds[lower] : 0;
+}
+
+static void print_ratio(double ratio, int upper, int lower)
+{
+    int width = width_of(ratio_title(upper, lower));
+    if (ratio > 0)
+        printf(" %*.2f", width, ratio);
     else
-        printf(" %9s", "-");
+        printf(" %*s", width, "-");
 }
 
 /* Geometric mean of upper/lower over the kernels that have both times. */
-static double mean_ratio(const struct result *results, int n, enum way upper, enum way lower)
+static double mean_ratio(const struct result *results, int n, int upper, int lower)
 {
     double logs = 0;
     int count = 0;
     for (int i = 0; i < n; i++) {
-        if (timed(&results[i], upper) && timed(&results[i], lower)) {
-            logs += log(results[i].seconds[upper] / results[i].seconds[lower]);
-            count++;
-        }
+        double of_kernel = ratio(&results[i], upper, lower);
+        logs += of_kernel > 0 ? log(of_kernel) : 0;
+        count += of_kernel > 0;
     }
     return count ? exp(logs / count) : 0;
 }
@@ -204,6 +225,19 @@ static int list_kernels(char **kernels)
     return n;
 }
 
+/* NAME=EMULATOR. */
+static void add_peer(char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals || ways == WAYS_MAX) {
+        fprintf(stderr, "bench: -q %s: %s\n", text, equals ? "too many of them" : "should be NAME=EMULATOR");
+        exit(2);
+    }
+    *equals = 0;
+    names[ways] = text;
+    emulators[ways++] = equals + 1;
+}
+
 static void parse(int argc, char **argv)
 {
     for (int option; (option = getopt(argc, argv, "x:q:n:p:k:")) != -1;) {
@@ -212,7 +246,7 @@ static void parse(int argc, char **argv)
             emulators[XEMU] = optarg;
             break;
         case 'q':
-            emulators[QEMU] = optarg;
+            add_peer(optarg);
             break;
         case 'n':
             runs = atoi(optarg);
@@ -224,7 +258,7 @@ static void parse(int argc, char **argv)
             directory = optarg;
             break;
         default:
-            fputs("usage: bench [-x XEMU] [-q QEMU] [-n RUNS] [-p PERCENT] [-k DIRECTORY] [KERNEL...]\n",
+            fputs("usage: bench [-x XEMU] [-q NAME=EMULATOR]... [-n RUNS] [-p PERCENT] [-k DIRECTORY] [KERNEL...]\n",
                   stderr);
             exit(2);
         }
@@ -232,6 +266,69 @@ static void parse(int argc, char **argv)
     if (runs < 1 || runs > RUNS_MAX) {
         fprintf(stderr, "bench: -n: between 1 and %d\n", RUNS_MAX);
         exit(2);
+    }
+}
+
+static void print_head(void)
+{
+    printf("CPU time in seconds, median of %d run%s, size %s %%\n%-14s", runs, runs == 1 ? "" : "s", percent, "kernel");
+    for (int way = 0; way < ways; way++)
+        print_title(names[way]);
+    for (int way = XEMU; way < ways; way++)
+        print_title(ratio_title(way, NATIVE));
+    for (int way = PEER; way < ways; way++)
+        print_title(ratio_title(XEMU, way));
+    putchar('\n');
+}
+
+static void print_result(const char *kernel, const struct result *result)
+{
+    printf("%-14s", kernel);
+    for (int way = 0; way < ways; way++)
+        print_cell(result, way);
+    for (int way = XEMU; way < ways; way++)
+        print_ratio(ratio(result, way, NATIVE), way, NATIVE);
+    for (int way = PEER; way < ways; way++)
+        print_ratio(ratio(result, XEMU, way), XEMU, way);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void print_means(const struct result *results, int n)
+{
+    printf("%-14s", "geometric mean");
+    for (int way = 0; way < ways; way++)
+        print_title("");
+    for (int way = XEMU; way < ways; way++)
+        print_ratio(mean_ratio(results, n, way, NATIVE), way, NATIVE);
+    for (int way = PEER; way < ways; way++)
+        print_ratio(mean_ratio(results, n, XEMU, way), XEMU, way);
+    putchar('\n');
+}
+
+/* Where xemu is not the fastest emulator. */
+static void print_slower(char **kernels, const struct result *results, int n)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        for (int way = PEER; way < ways; way++)
+            if (ratio(&results[i], XEMU, way) >= 1)
+                printf("%s %s than %s, %.2f times\n", count++ ? "     and" : "slower:", kernels[i], names[way],
+                       ratio(&results[i], XEMU, way));
+    if (!count && ways > PEER)
+        puts("no kernel is slower under xemu than under another emulator");
+}
+
+/* Of the kernel that does nothing; memory that only this program had before it executed it is in it, too. */
+static void print_memory(char **kernels, const struct result *results, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(kernels[i], "startup") != 0)
+            continue;
+        printf("%-14s", "memory, MiB");
+        for (int way = 0; way < ways; way++)
+            printf(" %*.1f", width_of(names[way]), (double)results[i].memory[way] / 1024);
+        puts("  at the peak of startup");
     }
 }
 
@@ -246,22 +343,15 @@ int main(int argc, char **argv)
         n = list_kernels(all);
         kernels = all;
     }
-    printf("CPU time in seconds, median of %d run%s, size %s %%\n", runs, runs == 1 ? "" : "s", percent);
-    printf("%-14s %9s %9s %9s %9s %9s %9s\n", "kernel", "native", "xemu", "qemu", "xemu/nat", "qemu/nat",
-           "xemu/qemu");
-    for (int i = 0; i < n && i < KERNELS_MAX; i++) {
+    n = n < KERNELS_MAX ? n : KERNELS_MAX;
+    print_head();
+    for (int i = 0; i < n; i++) {
         results[i] = measure(kernels[i]);
         failed += results[i].wrong[XEMU] != NULL;
-        printf("%-14s", kernels[i]);
-        for (enum way way = 0; way < WAYS; way++)
-            print_cell(&results[i], way);
-        print_ratio(&results[i], XEMU, NATIVE);
-        print_ratio(&results[i], QEMU, NATIVE);
-        print_ratio(&results[i], XEMU, QEMU);
-        putchar('\n');
-        fflush(stdout);
+        print_result(kernels[i], &results[i]);
     }
-    printf("%-14s %29s %9.2f %9.2f %9.2f\n", "geometric mean", "", mean_ratio(results, n, XEMU, NATIVE),
-           mean_ratio(results, n, QEMU, NATIVE), mean_ratio(results, n, XEMU, QEMU));
+    print_means(results, n);
+    print_memory(kernels, results, n);
+    print_slower(kernels, results, n);
     return failed > 0;
 }

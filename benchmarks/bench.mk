@@ -14,10 +14,10 @@ build/bench/bench: benchmarks/bench.c
 
 .PHONY: bench kernels
 kernels: $(KERNELS:%=build/bench/arm64/%) $(KERNELS:%=build/bench/amd64/%) build/bench/bench
-bench: ## time native, xemu and qemu-aarch64 (ARGS="kernel... -n runs")
+bench: ## time native, xemu and each qemu-aarch64 and dynarmic that is here (ARGS="kernel... -n runs")
 	tools/setup.sh bench
-	$(MAKE) -j$(JOBS) $B/xemu kernels
-	build/bench/bench -x $B/xemu $(ARGS)
+	$(MAKE) -j$(JOBS) $B/xemu kernels $(if $(DYNARMIC),build/peers/dynarmic/run)
+	build/bench/bench -x $B/xemu $$(benchmarks/peers/find | sed 's/^/-q /') $(ARGS)
 
 # What system calls cost.
 build/calls/arm64: benchmarks/calls.c benchmarks/kernel.h benchmarks/suite/suite.h
@@ -46,7 +46,9 @@ build/lab/amd64/agent: benchmarks/overhead/agent.c
 	$(call LAB_CC,$(CC))
 build/lab/lab: $(LAB_SRC) $(wildcard benchmarks/overhead/*.h)
 	@mkdir -p $(@D)
-	$(call QUIET,CC)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE= -o $@ $(LAB_SRC) -ljansson -lm
+	$(call QUIET,CC)$(CC) -std=gnu17 -O2 -g $(WARN) -D_GNU_SOURCE= -DXEMU_VERSION='"$(VERSION)"' -o $@ $(LAB_SRC) -ljansson -lm
+build/lab/xemu-lab.1: build/lab/lab
+	$(call QUIET,GEN)$< --help=man >$@
 
 # Dynarmic, where its library is installed.
 DYNARMIC := $(wildcard /usr/include/dynarmic/interface/A64/a64.h)

@@ -3,6 +3,7 @@
  * compiled; what is written at the end was kept when it was compiled, so that it is there even if the guest
  * has unmapped its code. */
 #include <xemu/explain.h>
+#include "columns.h"
 #include "crash.h"
 
 #include <xemu/guestmem.h>
@@ -11,7 +12,6 @@
 #include <xemu/options.h>
 #include <xemu/profile.h>
 #include <xemu/sys.h>
-#include <xemu/trace.h>
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -121,100 +121,19 @@ bool explain_wants(uint64_t pc) { return by_address() ? wants_by_address(pc) : w
 
 /* --- writing ------------------------------------------------------------------------------------------ */
 
-enum { GUEST_COLUMN = 46, IR_COLUMN = 38 };
-
-/* The operations of one guest instruction: lines of the block's text. */
-static char *next_operation(char **text)
-{
-    char *line = *text;
-    if (!line || !*line || strncmp(line, "mark ", 5) == 0)
-        return NULL;
-    char *end = strchr(line, '\n');
-    if (end)
-        *end++ = 0;
-    *text = end;
-    return line;
-}
-
-/* To behind the line of the next mark. */
-static void skip_mark(char **text)
-{
-    char *end = *text ? strchr(*text, '\n') : NULL;
-    *text = end ? end + 1 : NULL;
-}
-
-/* The host's instructions in [*at, end), one with each call; false at the end. */
-static bool next_host(const struct block_profile *profile, uint32_t *at, uint32_t end, char *text,
-                      size_t size)
-{
-    if (*at >= end)
-        return false;
-    *at += (uint32_t)disassemble_host(profile->host + *at, end - *at, profile->host_at + *at, text, size);
-    return true;
-}
-
-static void print_row(FILE *out, const char *guest, const char *ir, const char *host)
-{
-    if (*host)
-        fprintf(out, "%-*s  %-*s  %s\n", GUEST_COLUMN, guest, IR_COLUMN, ir, host);
-    else if (*ir)
-        fprintf(out, "%-*s  %s\n", GUEST_COLUMN, guest, ir);
-    else
-        fprintf(out, "%s\n", guest);
-}
-
-static void print_instruction(FILE *out, const struct block_profile *profile, unsigned n, char **ir)
-{
-    const struct code_profile_insn *insn = &profile->code.insns[n];
-    char text[100], host[160], guest[140];
-    uint32_t at = insn->start;
-    disassemble(profile->words[n], profile->pc + 4 * n, text, sizeof text);
-    snprintf(guest, sizeof guest, "%12lu  %lx: %s", profile_runs(profile, n), profile->pc + 4 * n, text);
-    skip_mark(ir);
-    for (bool first = true;; first = false) {
-        const char *operation = next_operation(ir);
-        bool more = next_host(profile, &at, insn->end, host, sizeof host);
-        if (!first && !operation && !more)
-            return;
-        print_row(out, first ? guest : "", operation ? operation : "", more ? host : "");
-    }
-}
-
-/* Rare cases, and what leads out of the block before it is linked to others. */
-static void print_rest(FILE *out, const struct block_profile *profile, uint32_t at)
-{
-    char host[160];
-    for (bool first = true; next_host(profile, &at, profile->host_bytes, host, sizeof host); first = false)
-        print_row(out, first ? "              behind: rare cases, ways out" : "", "", host);
-}
-
-static char *text_of(const struct ir_block *ir)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return NULL;
-    ir_print(out, ir);
-    fclose(out);
-    return text;
-}
-
 static const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
 
 static void print_block(FILE *out, const struct block_profile *profile)
 {
-    unsigned count = profile->code.count;
-    char *text = text_of(profile->ir), *ir = text;
-    uint64_t entered = profile_runs(profile, 0);
-    fprintf(out, "\nblock %#lx: %u instruction%s, %u bytes of host code at %#lx, entered %lu time%s\n",
-            profile->pc, count, plural(count), profile->host_bytes, profile->host_at, entered,
-            plural(entered));
-    fprintf(out, "%12s  %-*s  %-*s  %s\n", "runs", GUEST_COLUMN - 14, "guest", IR_COLUMN, "IR", "host");
-    for (unsigned n = 0; n < count; n++)
-        print_instruction(out, profile, n, &ir);
-    print_rest(out, profile, count ? profile->code.insns[count - 1].end : 0);
-    free(text);
+    putc('\n', out);
+    columns_print(out, &(struct columns){
+                           .pc = profile->pc,
+                           .count = profile->code.count,
+                           .words = profile->words,
+                           .ir = profile->ir,
+                           .host = {profile->host, profile->host_bytes, profile->host_at, &profile->code},
+                           .runs = profile,
+                       });
 }
 
 /* By address; a block that was compiled again behind its older code. */

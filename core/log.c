@@ -26,7 +26,7 @@ static const struct {
     /* ORDER log_names: include/xemu/log.h */
     {"in_asm", LOG_IN_ASM, "guest instructions, when they are first decoded"},
     {"ir", LOG_IR, "intermediate representation of each block"},
-    {"out_asm", LOG_OUT_ASM, "host instructions of each block, when it is compiled"},
+    {"out_asm", LOG_OUT_ASM, "host instructions of each block, when it is compiled; two or three of these: side by side"},
     {"cpu", LOG_CPU, "guest registers before each block"},
     {"exec", LOG_EXEC, "address of each block that is run"},
     {"int", LOG_INT, "faults, signals and exceptions"},

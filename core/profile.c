@@ -16,14 +16,14 @@ bool profile_on(void) { return options.report_counts || explain_on(); }
 
 struct block_profile *profile_new(uint64_t pc)
 {
-    bool explained = explain_on() && explain_wants(pc);
-    if (!explained && !options.report_counts)
+    bool explained = explain_on() && explain_wants(pc), counted = explained || options.report_counts;
+    struct block_profile *profile = counted || log_wants_parts() ? calloc(1, sizeof *profile) : NULL;
+    if (!profile)
         return NULL;
-    struct block_profile *profile = calloc(1, sizeof *profile);
-    if (profile && explained)
+    profile->pc = pc;
+    profile->code.uncounted = !counted;
+    if (explained)
         profile->ir = malloc(sizeof *profile->ir);
-    if (profile)
-        profile->pc = pc;
     return profile;
 }
 
@@ -40,7 +40,7 @@ NO_SANITIZE void profile_source(struct block_profile *profile, const struct ir_b
 
 void profile_code(struct block_profile *profile, const uint8_t *code, uint32_t bytes, uint64_t at)
 {
-    profile->host = malloc(bytes);
+    profile->host = profile->code.uncounted ? NULL : malloc(bytes);
     if (!profile->host)
         return;
     memcpy(profile->host, code, bytes);

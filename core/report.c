@@ -213,8 +213,10 @@ void report_write(void)
     f.looking = sampler_own_ns();
     f.whole = sampler_whole_ns();
     report.parts[PART_START] = sampler_start_ns();
-    report.parts[PART_UNSEEN] = sampler_unseen_ns(f.whole);
-    divide(report.unlooked_ns + children.unlooked_ns);
+    uint64_t unseen = sampler_unseen_ns(f.whole), brief = sampler_brief_ns();
+    brief = brief < unseen ? brief : unseen;
+    report.parts[PART_UNSEEN] = unseen - brief;
+    divide(report.unlooked_ns + brief + children.unlooked_ns);
     f.whole += report.children_ns + children.unlooked_ns;
     count_instructions(&f);
     f.guest += children.guest;

@@ -1,5 +1,6 @@
 /* Logs of guest code and state. */
 #include <xemu/trace.h>
+#include "columns.h"
 
 #include <xemu/fp.h>
 #include <xemu/insn.h>
@@ -38,7 +39,7 @@ void disassemble(uint32_t word, uint64_t pc, char *text, size_t size)
     snprintf(text, size, ".inst 0x%08x ; %s", word, a64_name(in.op));
 }
 
-void log_guest_code(uint64_t pc, size_t bytes)
+static void log_guest_code(uint64_t pc, size_t bytes)
 {
     char text[160];
     for (uint64_t at = pc; at < pc + bytes; at += 4) {
@@ -75,14 +76,13 @@ uint64_t count_host_instructions(const uint8_t *code, size_t size)
 }
 
 /* Data between the instructions is shown as bytes. */
-void log_host_code(uint64_t pc, const void *code, size_t bytes, uint64_t at)
+static void log_host_code(uint64_t pc, const struct host_code *host)
 {
     char text[160];
-    const uint8_t *from = code;
-    log_printf("host code of block 0x%lx, %zu bytes:\n", pc, bytes);
-    for (size_t n = 0, size; n < bytes; n += size) {
-        size = disassemble_host(from + n, bytes - n, at + n, text, sizeof text);
-        log_printf("  0x%012lx: %s\n", at + n, text);
+    log_printf("host code of block 0x%lx, %u bytes:\n", pc, host->bytes);
+    for (uint32_t n = 0, size; n < host->bytes; n += size) {
+        size = (uint32_t)disassemble_host(host->code + n, host->bytes - n, host->at + n, text, sizeof text);
+        log_printf("  0x%012lx: %s\n", host->at + n, text);
     }
 }
 
@@ -102,14 +102,57 @@ void log_ir_block(const struct ir_block *block)
     free(text);
 }
 
-void log_guest_ir(uint64_t pc, size_t bytes)
+enum { LOG_CODE = LOG_IN_ASM | LOG_IR | LOG_OUT_ASM };
+
+/* More than one of these items. */
+static bool several(unsigned items)
 {
-    struct ir_block *block = malloc(sizeof *block);
-    if (!block)
-        return;
-    lift_block(block, pc, (unsigned)(bytes / 4), NULL);
-    log_ir_block(block);
-    free(block);
+    unsigned on = log_mask & items;
+    return on & (on - 1);
+}
+
+bool log_wants_parts(void) { return log_on(LOG_OUT_ASM) && several(LOG_CODE); }
+
+static void log_columns(uint64_t pc, size_t bytes, const struct ir_block *ir, const struct host_code *host)
+{
+    struct columns block = {.pc = pc, .count = (unsigned)(bytes / 4), .ir = ir};
+    uint32_t *words = log_on(LOG_IN_ASM) ? calloc(block.count + 1, sizeof *words) : NULL;
+    for (unsigned n = 0; words && n < block.count; n++)
+        words[n] = (uint32_t)mem_load(pc + 4 * n, 2);
+    block.words = words;
+    if (host)
+        block.host = *host;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        columns_print(out, &block);
+        fclose(out);
+        log_write(text, size);
+    }
+    free(text);
+    free(words);
+}
+
+static void log_one(uint64_t pc, size_t bytes, const struct ir_block *ir, const struct host_code *host)
+{
+    if (log_on(LOG_IN_ASM))
+        log_guest_code(pc, bytes);
+    if (ir)
+        log_ir_block(ir);
+    if (host)
+        log_host_code(pc, host);
+}
+
+void log_code(uint64_t pc, size_t bytes, const struct ir_block *ir, const struct host_code *host)
+{
+    struct ir_block *lifted = !ir && log_on(LOG_IR) ? malloc(sizeof *lifted) : NULL;
+    if (lifted)
+        lift_block(lifted, pc, (unsigned)(bytes / 4), NULL);
+    ir = !log_on(LOG_IR) ? NULL : lifted ? lifted : ir;
+    host = log_on(LOG_OUT_ASM) ? host : NULL;
+    (several(host ? LOG_CODE : LOG_IN_ASM | LOG_IR) ? log_columns : log_one)(pc, bytes, ir, host);
+    free(lifted);
 }
 
 void log_guest_state(const struct cpu *cpu)

@@ -286,10 +286,8 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
     block->landing = landing_at(pc);
     block->next = *bucket(interp, pc);
     *bucket(interp, pc) = block;
-    if (log_on(LOG_IN_ASM))
-        log_guest_code(pc, (size_t)(at - pc));
-    if (log_on(LOG_IR))
-        log_guest_ir(pc, (size_t)(at - pc));
+    if (log_mask)
+        log_code(pc, (size_t)(at - pc), NULL, NULL);
     return block;
 }
 

@@ -313,9 +313,10 @@ enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *m
         return CACHE_TOO_BIG;
     if (!out.portable)
         block.store_file = 0;
+    block.profile = NULL;
     *added = cache_publish(arena, &out, &block);
-    if (block.profile)
-        profile_code(block.profile, block.code, (*added)->host_bytes, (uint64_t)cache_executable(block.code));
+    if (made->profile)
+        profile_code(made->profile, block.code, (*added)->host_bytes, (uint64_t)cache_executable(block.code));
     cache.stats.blocks++;
     cache.stats.guest_instructions += block.guest_bytes / 4;
     cache.stats.host_bytes += (*added)->host_bytes;

@@ -47,14 +47,11 @@ static uint16_t guest_bytes(const struct ir_block *block)
     return bytes;
 }
 
-static void log_block(const struct ir_block *ir, const struct jit_block *block)
+static void log_block(const struct ir_block *ir, const struct jit_block *block, const struct block_profile *profile)
 {
-    if (log_on(LOG_IN_ASM))
-        log_guest_code(block->pc, block->guest_bytes);
-    if (log_on(LOG_IR))
-        log_ir_block(ir);
-    if (log_on(LOG_OUT_ASM))
-        log_host_code(block->pc, block->code, block->host_bytes, (uint64_t)cache_executable(block->code));
+    struct host_code host = {block->code, block->host_bytes, (uint64_t)cache_executable(block->code),
+                             profile ? &profile->code : NULL};
+    log_code(block->pc, block->guest_bytes, ir, &host);
 }
 
 void jit_watch_fpsr(void)
@@ -110,7 +107,7 @@ static struct jit_block *compile(struct cpu *cpu)
     uint64_t started = now_ns();
     uint32_t place = 0;
     unsigned file = store_ready() ? store_place(cpu->pc, &place) : 0;
-    struct block_profile *profile = profile_on() ? profile_new(cpu->pc) : NULL;
+    struct block_profile *profile = profile_new(cpu->pc);
     perf_learn(cpu->pc);
     enum cache_answer answer = CACHE_TOO_BIG;
     for (unsigned insns = MAX_BLOCK; answer == CACHE_TOO_BIG; insns /= 2) {
@@ -140,10 +137,10 @@ static struct jit_block *compile(struct cpu *cpu)
             pthread_mutex_unlock(&cache.lock);
         } while (stale);
     }
-    profile_done(profile);
     jit->stats.compile_ns += now_ns() - started;
     if (block && log_mask)
-        log_block(jit->ir, block);
+        log_block(jit->ir, block, profile);
+    profile_done(profile);
     return block;
 }
 

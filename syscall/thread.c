@@ -47,6 +47,8 @@ struct task *threads_lock(void)
 
 void threads_unlock(void) { pthread_mutex_unlock(&list_lock); }
 
+int sys_thread_id(const struct cpu *cpu) { return cpu->task->tid; }
+
 void threads_add(struct task *task, int tid)
 {
     task->tid = tid;

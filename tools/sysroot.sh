@@ -3,7 +3,8 @@
 #
 #   tools/sysroot.sh arm64|amd64 PACKAGE...     into build/sysroot-ARCH
 #
-# Uses the mirrors and keys that /etc/apt names. Needs no root. What was fetched is kept.
+# Uses the mirrors and keys that /etc/apt names. Needs no root. What was fetched is kept. Of a package that cannot be had
+# it says "missing PACKAGE: WHY", goes on with the others and ends with status 1.
 set -eu
 
 arch=$1
@@ -25,7 +26,7 @@ note() {
     mv "$list.new" "$list"
 }
 
-missing=
+missing= status=0
 for package; do
     grep -qxF "$package" "$root.asked" && is_there "$package" || missing="$missing $package"
 done
@@ -34,17 +35,24 @@ done
 private_apt "$state" "#clear APT::Architectures;
 APT::Architecture \"$arch\";
 APT::Architectures { \"$arch\"; };"
-# shellcheck disable=SC2086 # a list of words
-download() { apt install --download-only -y $missing; }
+download() { apt install --download-only -y "$@"; }
 
 echo "fetching Debian $arch packages:$missing"
 # The lists are fetched once, and anew when they turn out to be too old.
 listed() { ls "$state"/lists/*Packages* >/dev/null 2>&1; }
-if ! { listed && download; } && ! { apt update && download; }; then
-    echo "tools/sysroot.sh: apt could not fetch them:" >&2
-    tail -n 5 "$state/log" >&2
-    exit 1
+# shellcheck disable=SC2086 # a list of words
+if ! { listed && download $missing; } && ! { apt update && download $missing; }; then
+    wanted=$missing missing=
+    for package in $wanted; do
+        if download "$package"; then
+            missing="$missing $package"
+        else
+            echo "missing $package: $(grep -m 1 '^E: ' "$state/log" || tail -n 1 "$state/log")"
+            status=1
+        fi
+    done
 fi
+[ -n "$missing" ] || exit "$status"
 
 # Debian's directories are merged into /usr; packages still ship some files under the old names.
 for directory in bin sbin lib lib64; do
@@ -70,3 +78,4 @@ grep -qs '^nobody:' "$root/etc/passwd" || echo 'nobody:x:65534:65534:nobody:/:/u
 [ -e "$root/etc/group" ] || printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
 # shellcheck disable=SC2086
 note "$root.asked" $missing
+exit "$status"

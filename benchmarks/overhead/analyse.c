@@ -120,7 +120,7 @@ static const char *reason(const struct lab *lab, int level, int program)
     if (!any_run(lab, level, program, -1, false))
         return "not run: the time was used up before";
     if (!lab->programs[program].any_output && output_differs(lab, level, program))
-        return "its output differs from native's";
+        return level == NATIVE ? "its output differs from one run to the next" : "its output differs from native's";
     return NULL;
 }
 
@@ -202,6 +202,8 @@ static struct entry make_entry(const struct lab *lab, int level, int program, in
                                                                       : "only its warm-up was run";
     else
         fill_ratios(lab, &entry, own, name);
+    if (!entry.missing && level != NATIVE && !entry.ratio[WARM].n)
+        entry.missing = "there is no figure of native's to compare it with";
     return entry;
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void write_text(FILE *out)
@@ -64,53 +63,141 @@ static void write_film(FILE *out)
     }
 }
 
+/* --- files -------------------------------------------------------------------------------------------- */
+
+static const char *const trees[] = {"build/sysroot-amd64/lab-data", "build/sysroot-arm64/lab-data"};
+enum { TREES = sizeof trees / sizeof *trees };
+
+static struct input {
+    const char *name;
+    void (*write)(FILE *);
+    char *content; /* what it is to have */
+    size_t size;
+    struct stat found[TREES]; /* when it was known to have it */
+} inputs[] = {{.name = "text", .write = write_text},
+              {.name = "program.c", .write = write_program},
+              {.name = "Job.java", .write = write_java},
+              {.name = "film", .write = write_film}};
+enum { INPUTS = sizeof inputs / sizeof *inputs };
+
 /* As a new file that then takes the name: another run may just be reading the old one. */
-static void write_input(const char *folder, const char *name, void (*write)(FILE *))
+static void write_input(const struct input *input, const char *path)
 {
-    char path[PATH_MAX], part[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= PATH_MAX ||
-        snprintf(part, sizeof part, "%s/%s.new", folder, name) >= PATH_MAX)
-        fail("%s: the name is too long", folder);
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s.new", path) >= PATH_MAX)
+        fail("%s: the name is too long", path);
     FILE *out = fopen(part, "we");
     if (!out)
         fail("cannot write %s: %s", part, strerror(errno));
-    write(out);
+    fwrite(input->content, 1, input->size, out);
     bool failed = ferror(out);
     if (fclose(out) || failed || rename(part, path))
         fail("cannot write %s: %s", path, strerror(errno));
 }
 
-static void write_inputs(const char *tree)
+static bool same_file(const struct stat *a, const struct stat *b)
 {
-    static const struct {
-        const char *name;
-        void (*write)(FILE *);
-    } inputs[] = {
-        {"text", write_text}, {"program.c", write_program}, {"Job.java", write_java}, {"film", write_film}};
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static bool has_content(const struct input *input, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *content = file ? malloc(input->size + 1) : NULL;
+    bool same = content && fread(content, 1, input->size + 1, file) == input->size &&
+                memcmp(content, input->content, input->size) == 0;
+    free(content);
+    if (file)
+        fclose(file);
+    return same;
+}
+
+/* A file with another name, too, is another tree's, and who writes there changes it here. */
+static void check_input(struct input *input, int tree)
+{
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/lab-data", tree);
-    if (mkdir(path, 0777) && errno != EEXIST) /* no tree: what needs it is missing */
+    struct stat now;
+    snprintf(path, sizeof path, "%s/%s", trees[tree], input->name);
+    bool there = stat(path, &now) == 0, known = input->found[tree].st_ino;
+    if (there && known && same_file(&now, &input->found[tree]))
         return;
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-        write_input(path, inputs[i].name, inputs[i].write);
+    bool right = there && has_content(input, path);
+    if (!right && known)
+        fprintf(stderr, "lab: %s was changed: it is made anew\n", path);
+    if (!right || now.st_nlink > 1)
+        write_input(input, path);
+    stat(path, &input->found[tree]);
+}
+
+static void make_content(struct input *input)
+{
+    FILE *out = open_memstream(&input->content, &input->size);
+    if (!out)
+        fail("not enough memory");
+    input->write(out);
+    if (fclose(out))
+        fail("not enough memory");
+}
+
+void inputs_check(void)
+{
+    for (int tree = 0; tree < TREES; tree++) {
+        if (mkdir(trees[tree], 0777) && errno != EEXIST) /* no tree: what needs it is missing */
+            continue;
+        for (int i = 0; i < INPUTS; i++) {
+            if (!inputs[i].content)
+                make_content(&inputs[i]);
+            check_input(&inputs[i], tree);
+        }
+    }
 }
 
 /* --- packages ------------------------------------------------------------------------------------------- */
 
-static void fetch(const char *arch, const char *packages)
+static bool has_word(const char *words, const char *word, size_t length)
 {
-    char *command = NULL;
-    if (asprintf(&command, "tools/sysroot.sh %s%s >&2", arch, packages) < 0)
+    for (const char *at = words + strspn(words, " "); *at; at += strspn(at, " ")) {
+        size_t n = strcspn(at, " ");
+        if (n == length && strncmp(at, word, n) == 0)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+/* A line of the script's: "missing PACKAGE: WHY". */
+static void note_missing(struct lab *lab, const char *arch, const char *line)
+{
+    const char *package = line + strlen("missing "), *behind = strchr(package, ':');
+    for (int i = 0; behind && i < lab->program_count; i++) {
+        struct program *program = &lab->programs[i];
+        char *why;
+        if (program->missing || !has_word(program->packages, package, (size_t)(behind - package)))
+            continue;
+        if (asprintf(&why, "Debian's package %.*s for %s cannot be had%.*s", (int)(behind - package), package, arch,
+                     (int)strcspn(behind, "\n"), behind) > 0)
+            program->missing = why;
+    }
+}
+
+static void fetch(struct lab *lab, const char *arch, const char *packages)
+{
+    char *command = NULL, line[1000];
+    if (asprintf(&command, "tools/sysroot.sh %s%s", arch, packages) < 0)
         fail("not enough memory");
-    int status = system(command); /* during which Ctrl-C is the script's alone */
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
-        interrupted = 1;
-    else if (status)
+    FILE *script = popen(command, "re");
+    while (script && fgets(line, sizeof line, script)) {
+        fputs(line, stderr);
+        if (strncmp(line, "missing ", 8) == 0)
+            note_missing(lab, arch, line);
+    }
+    if ((!script || pclose(script)) && !interrupted)
         fprintf(stderr, "lab: not all of Debian's programs for %s could be fetched\n", arch);
     free(command);
 }
 
-void inputs_fetch(const struct lab *lab)
+void inputs_fetch(struct lab *lab)
 {
     char *packages = NULL;
     size_t size;
@@ -122,7 +209,7 @@ void inputs_fetch(const struct lab *lab)
             fprintf(out, " %s", lab->programs[i].packages);
     fclose(out);
     for (int arm = 0; arm < 2 && packages[strspn(packages, " ")] && !interrupted; arm++)
-        fetch(arm ? "arm64" : "amd64", packages);
+        fetch(lab, arm ? "arm64" : "amd64", packages);
     free(packages);
 }
 
@@ -144,6 +231,5 @@ void inputs_prepare(struct lab *lab)
                 program->missing = why;
         }
     }
-    write_inputs("build/sysroot-amd64");
-    write_inputs("build/sysroot-arm64");
+    inputs_check();
 }

@@ -100,11 +100,13 @@ char *first_line(const char *command);
 
 /* --- inputs.c --- */
 
-/* Debian's packages of the chosen programs, for both architectures: what is there is not fetched again. Without the
- * network the programs are missing, and say so. */
-void inputs_fetch(const struct lab *lab);
+/* Debian's packages of the chosen programs, for both architectures: what is there is not fetched again. A program with a
+ * package that cannot be had is missing, and says so. */
+void inputs_fetch(struct lab *lab);
 /* Notes which of Debian's programs are not there; writes the files that the others work on. */
 void inputs_prepare(struct lab *lab);
+/* Those files have what they are to have: one that somebody has changed since is made anew. */
+void inputs_check(void);
 
 /* --- agents.c --- */
 

@@ -149,6 +149,8 @@ static bool run_round(struct lab *lab, const struct job *jobs, int count, int ro
         if (is_due(lab, job, round) && !is_done(lab, job, round) && !has_failed(lab, job) &&
             job_possible(lab, job->level, job->program, &why)) {
             show(lab, job, round);
+            if (!is_lab_program(&lab->programs[job->program]))
+                inputs_check();
             if (!agents_run(lab, job->level, job->program, job->size, &run))
                 break;
             run.round = round;

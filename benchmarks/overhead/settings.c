@@ -1,4 +1,4 @@
-/* The lab's options: a row each, from which the parser and --help follow. */
+/* The lab's options: a row each, from which the parser, --help and the manual page follow. */
 #include "settings.h"
 
 #include <getopt.h>
@@ -18,6 +18,7 @@ static const struct option_row {
     char letter;                        /* 0: none */
     const char *name, *argument, *help; /* no help: for tests */
     const char **text;                  /* where it is kept: one of the three */
+    bool optional;                      /* the argument, which is "" then */
     long *number;
     bool *flag;
     long low, high;
@@ -45,36 +46,102 @@ static const struct option_row {
     {0, "compare", "OTHER",
      "how many entries of DIR agree with those of the folder OTHER; status 1: less than nine in ten",
      .text = &set.compare},
-    {'h', "help", NULL, "this", .flag = &set.help},
+    {'h', "help", "man", "this; =man: as a manual page", .text = &set.help, .optional = true},
     {0, "level-table", "FILE", NULL, .text = &set.level_table},
     {0, "program-table", "FILE", NULL, .text = &set.program_table},
 };
 enum { ROWS = sizeof rows / sizeof *rows, LONG = 256 /* + the row: what getopt says of a long option */ };
 
-static void print_row(const struct option_row *row)
+static const char about[] =
+    "Measures on this machine what each way of virtualising costs, and writes results.json, results.csv, report.html and "
+    "summary.txt.";
+static const char going_on[] =
+    "An interrupted run (Ctrl-C) goes on where it was, with its settings, when it is started again.";
+static const char tables[] = "benchmarks/overhead/levels.tbl and programs.tbl have a row for each level and program.";
+
+static const char *join(const struct option_row *row) { return row->optional ? "[=" : row->argument ? " " : ""; }
+
+/* In lines of WIDTH at most, of which `at` characters are written; further ones begin with `column` blanks. */
+static void print_words(const char *text, int at, int column)
 {
-    enum { WIDTH = 100, COLUMN = 31 };
-    int at = row->letter ? printf("  -%c, ", row->letter) : printf("      ");
-    at += printf("--%s %s", row->name, row->argument ? row->argument : "");
-    at += printf("%*s", at < COLUMN ? COLUMN - at : 0, "");
-    for (const char *word = row->help; *word; word += strspn(word, " ")) {
+    enum { WIDTH = 100 };
+    for (const char *word = text; *word; word += strspn(word, " ")) {
         int length = (int)strcspn(word, " ");
         if (at + length >= WIDTH)
-            at = printf("\n%*s", COLUMN, "") - 1;
-        at += printf(" %.*s", length, word);
+            at = printf("\n%*s", column, "") - 1;
+        at += printf("%s%.*s", at ? " " : "", length, word);
         word += length;
     }
     putchar('\n');
 }
 
-void settings_help(void)
+static void print_row(const struct option_row *row)
+{
+    enum { COLUMN = 31 };
+    int at = row->letter ? printf("  -%c, ", row->letter) : printf("      ");
+    at += printf("--%s%s%s%s", row->name, join(row), row->argument ? row->argument : "", row->optional ? "]" : "");
+    at += printf("%*s", at < COLUMN ? COLUMN - at : 0, "");
+    print_words(row->help, at, COLUMN);
+}
+
+static void show_help(void)
 {
     puts("usage: make lab ARGS=\"OPTION...\"       or, when it is built, benchmarks/lab OPTION...\n");
+    print_words(about, 0, 0);
+    putchar('\n');
     for (const struct option_row *row = rows; row < rows + ROWS; row++)
         if (row->help)
             print_row(row);
-    puts("\nAn interrupted run (Ctrl-C) goes on where it was, with its settings, when it is started again.\n"
-         "benchmarks/overhead/levels.tbl and programs.tbl have a row for each level and program.");
+    printf("\n%s\n%s\n", going_on, tables);
+}
+
+/* For roff, which takes a dash for a hyphen. */
+static void print_roff(const char *text)
+{
+    for (; *text; text++)
+        printf(*text == '-' || *text == '\\' ? "\\%c" : "%c", *text);
+}
+
+static void print_manual_row(const struct option_row *row)
+{
+    printf(".TP\n\\fB");
+    if (row->letter)
+        printf("\\-%c\\fR, \\fB", row->letter);
+    printf("\\-\\-");
+    print_roff(row->name);
+    printf("\\fR%s%s%s\n", join(row), row->argument ? row->argument : "", row->optional ? "]" : "");
+    print_roff(row->help);
+    putchar('\n');
+}
+
+static void show_manual(void)
+{
+    puts(".TH XEMU\\-LAB 1 \"\" \"xemu " XEMU_VERSION "\"\n"
+         ".SH NAME\nxemu\\-lab \\- the overhead lab: what virtualisation costs\n"
+         ".SH SYNOPSIS\nIn xemu's source tree:\n.br\n"
+         ".B make lab\n[ARGS=\"\\fIoptions\\fR\"]\n.br\n"
+         ".B benchmarks/lab\n[\\fIoptions\\fR]\n.SH DESCRIPTION");
+    print_roff(about);
+    printf("\n.PP\n");
+    print_roff(going_on);
+    puts("\n.SH OPTIONS");
+    for (const struct option_row *row = rows; row < rows + ROWS; row++)
+        if (row->help)
+            print_manual_row(row);
+    puts(".SH FILES");
+    print_roff(tables);
+    puts("\n.SH EXIT STATUS\n0; 1: less than nine in ten entries agree; 2: a wrong option, or the run failed; 130: it was\n"
+         "interrupted.\n.SH SEE ALSO\nxemu(1), docs/overhead.md");
+}
+
+void settings_help(void)
+{
+    if (!*set.help)
+        show_help();
+    else if (strcmp(set.help, "man") == 0)
+        show_manual();
+    else
+        fail("--help: should be man or nothing, not %s", set.help);
 }
 
 static long number_of(const struct option_row *row, const char *text)
@@ -86,6 +153,11 @@ static long number_of(const struct option_row *row, const char *text)
     return value;
 }
 
+static int argument_kind(const struct option_row *row)
+{
+    return row->optional ? optional_argument : row->argument ? required_argument : no_argument;
+}
+
 static void take(const struct option_row *row, const char *argument)
 {
     if (row->flag)
@@ -93,7 +165,7 @@ static void take(const struct option_row *row, const char *argument)
     else if (row->number)
         *row->number = number_of(row, argument);
     else
-        *row->text = argument;
+        *row->text = argument ? argument : "";
 }
 
 static const struct option_row *row_of(int letter)
@@ -123,9 +195,9 @@ void settings_parse(int argc, char **argv)
     for (int i = 0; i < ROWS; i++) {
         const struct option_row *row = &rows[i];
         options[i] =
-            (struct option){row->name, row->argument ? required_argument : no_argument, NULL, LONG + i};
+            (struct option){row->name, argument_kind(row), NULL, LONG + i};
         if (row->letter)
-            sprintf(letters + strlen(letters), "%c%s", row->letter, row->argument ? ":" : "");
+            sprintf(letters + strlen(letters), "%c%s", row->letter, row->argument && !row->optional ? ":" : "");
     }
     const char *folder = set.folder;
     opterr = 0;

@@ -8,8 +8,9 @@ enum { CPU_LAST = -2 };
 
 extern struct settings {
     const char *folder, *levels, *programs, *experiments, *compare, *level_table, *program_table;
+    const char *help; /* its argument, "" without; null: not asked for */
     long rounds, cpu, budget_min, boot_s, seed; /* 0: the default, but for cpu and seed */
-    bool quick, fresh, list, report, help;
+    bool quick, fresh, list, report;
 } set;
 
 /* What is wrong ends the program with one line. */

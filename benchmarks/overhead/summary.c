@@ -38,16 +38,34 @@ static void print_levels(FILE *out, const struct analysis *a)
     }
 }
 
+static void print_memory(FILE *out, const struct analysis *a)
+{
+    const struct lab *lab = a->lab;
+    int program = find_program(lab, "hello");
+    const struct entry *native = program < 0 ? NULL : find_entry(a, NATIVE, program, -1);
+    if (!native || native->rss <= 0)
+        return;
+    fprintf(out, "\nMemory of hello at its peak: native %.1f MiB, above that:\n", native->rss / 1024);
+    for (int l = NATIVE + 1; l < lab->level_count; l++) {
+        const struct entry *e = find_entry(a, l, program, -1);
+        if (e && !e->missing && e->rss > 0)
+            fprintf(out, "%-20s %8.1f MiB\n", lab->levels[l].name, (e->rss - native->rss) / 1024);
+    }
+}
+
+/* What is true of a whole program is said of its first metric only. */
 static void print_missing(FILE *out, const struct analysis *a)
 {
     const struct lab *lab = a->lab;
     int count = 0;
     for (int i = 0; i < a->count; i++) {
         const struct entry *e = &a->entries[i];
-        if (!e->missing || e->metric > 0 || lab->levels[e->level].missing == e->missing)
+        bool again = e->metric > 0 && e[-1].missing && e->missing && strcmp(e->missing, e[-1].missing) == 0;
+        if (!e->missing || again || lab->levels[e->level].missing == e->missing)
             continue;
-        fprintf(out, "%s%s on %s: %s\n", count++ ? "" : "\nWithout a figure:\n",
-                lab->programs[e->program].name, lab->levels[e->level].name, e->missing);
+        fprintf(out, "%s%s %s%son %s: %s\n", count++ ? "" : "\nWithout a figure:\n", lab->programs[e->program].name,
+                e->metric > 0 ? metric_name(lab, e->program, e->metric) : "", e->metric > 0 ? " " : "",
+                lab->levels[e->level].name, e->missing);
     }
 }
 
@@ -61,6 +79,7 @@ void summary_write(const struct analysis *a)
             lab->run_count, lab->rounds_done > 1 ? lab->rounds_done - 1 : 0, lab->rounds, lab->seed,
             lab->spent_s / 60, lab->finished ? "" : "; interrupted: what follows is what was done until then");
     print_levels(out, a);
+    print_memory(out, a);
     print_missing(out, a);
     folder_close(lab, "summary.txt", out);
 }

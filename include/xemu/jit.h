@@ -114,6 +114,7 @@ enum reloc_kind {
 /* What one block's code is made of, and how often each guest instruction of it runs: for --explain and counts. */
 enum { PROFILE_INSNS = 32 }; /* as many as a block has at most */
 struct code_profile {
+    bool uncounted; /* the code is what it is without a profile */
     unsigned count;
     struct code_profile_insn {
         uint32_t start, end; /* offsets of its code from the block's, without the code that counts */
@@ -136,7 +137,7 @@ struct code_buffer {
     /* What the code counts as it runs, or null: [0] guest instructions, [1 + op] calls of the operation's function.
      * Threads count without locks, so that a few may be lost. */
     uint64_t *counts;
-    struct code_profile *profile; /* of the block in work, to be filled; or null. The code counts into it */
+    struct code_profile *profile; /* of the block in work, to be filled; or null. The code counts into it, if it says so */
     /* Made by backend_stubs(). */
     const uint8_t *exit;         /* leaves with struct jit_exit in RAX and RCX */
     const uint8_t *exit_link;    /* the same for EXIT_BRANCH */

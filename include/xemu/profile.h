@@ -21,8 +21,8 @@ struct block_profile {
  * disk. */
 bool profile_on(void);
 
-/* For compile(): a record for the block at pc, or null if this one is not counted. Then what it is made from,
- * which may be done again; and at the end: it is freed if there is no code. */
+/* For compile(): a record for the block at pc, or null if this one is neither counted nor shown by -d with the parts of its
+ * code. Then what it is made from, which may be done again; and at the end: it is freed if it is not counted. */
 struct block_profile *profile_new(uint64_t pc);
 void profile_source(struct block_profile *profile, const struct ir_block *ir);
 void profile_done(struct block_profile *profile);

@@ -36,11 +36,12 @@ void sampler_release(void);
 void sampler_stop(void);
 
 /* Nanoseconds of CPU time: of the process before the first guest thread; of the process without the sampler, since
- * it has one; and of this whole what none of the looks has seen: what the kernel does for threads that end, and helpers
- * of xemu's own. */
+ * it has one; and of this whole what none of the looks has seen: threads that were over before one (brief: so much of
+ * it, about), what the kernel does for threads that end, and helpers of xemu's own. */
 uint64_t sampler_start_ns(void);
 uint64_t sampler_whole_ns(void);
 uint64_t sampler_unseen_ns(uint64_t whole);
+uint64_t sampler_brief_ns(void);
 uint64_t sampler_own_ns(void); /* of the sampler itself */
 
 #endif

@@ -42,6 +42,9 @@ bool sys_has_vdso_getrandom(void);
 /* The file of the guest's program, as an absolute path on the host. */
 const char *sys_guest_path(void);
 
+/* The thread's number for the kernel. */
+int sys_thread_id(const struct cpu *cpu);
+
 /* The guest's memory map, as it reads it in /proc/self/maps: malloc'd text, or null when out of memory. */
 char *sys_guest_maps(void);
 

@@ -6,17 +6,28 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* -d in_asm: the instructions at guest address pc, which must be readable. */
-void log_guest_code(uint64_t pc, size_t bytes);
-
-/* -d out_asm: the host's instructions at code, which run at address `at`. */
-void log_host_code(uint64_t pc, const void *code, size_t bytes, uint64_t at);
-
-/* -d ir: a block's IR; and that of the instructions at guest address pc, which must be readable. */
 struct ir_block;
+struct code_profile;
+
+/* Host code, which runs at address `at`; parts: what of it belongs to which guest instruction. */
+struct host_code {
+    const uint8_t *code;
+    uint32_t bytes;
+    uint64_t at;
+    const struct code_profile *parts;
+};
+
+/* -d in_asm, ir and out_asm: guest code of so many bytes at pc, which must be readable, with its IR (null: it is lifted
+ * here) and its host code (null: there is none). Side by side where more than one of them is asked for. */
+void log_code(uint64_t pc, size_t bytes, const struct ir_block *ir, const struct host_code *host);
+
+/* Whether host code is shown beside something else, so that its parts must be known. */
+bool log_wants_parts(void);
+
+/* -d ir. */
 void log_ir_block(const struct ir_block *block);
-void log_guest_ir(uint64_t pc, size_t bytes);
 
 /* -d exec and -d cpu: pc, and the registers, before a block. */
 void log_guest_state(const struct cpu *cpu);
