@@ -164,6 +164,12 @@ struct arena *cache_arena(const uint8_t *at);
 
 static inline const void *cache_executable(const uint8_t *code) { return code + cache.to_execute; }
 
+/* --- direct.c --- */
+
+/* What the stub of system calls has to know, before it is made; tells the guest's kernel where it is, afterwards. */
+struct direct_call cache_direct_call(void);
+void cache_made_call_place(void);
+
 /* --- links.c; with the lock held --- */
 
 struct code_link *links_of(const struct jit_block *block);
