@@ -70,7 +70,7 @@ static void emit_leave_for(struct emit *e, enum exit_reason reason, const uint8_
     emit_jmp_to(e, exit);
 }
 
-/* With the address in RAX. */
+/* function(cpu), on the C stack; the result is in RAX. */
 static void emit_call_with_cpu(struct emit *e, const void *function)
 {
     emit_mov_imm(e, RAX, (uint64_t)function);
