@@ -3,8 +3,8 @@
 
 #include <xemu/jit.h>
 
-#include <cpuid.h>
 #include <string.h>
+#include <sys/platform/x86.h>
 
 /* Arguments and results, callee-saved registers, SP: what compiled programs use most. And the frame record: what each
  * call saves and each return loads again is a chain through memory otherwise. */
@@ -34,38 +34,31 @@ static void pin_vectors(void)
         host.xmm_temp[host.xmm_temps++] = (uint8_t)reg;
 }
 
+/* The C library has asked the CPU already. GCC's __builtin_cpu_supports() would ask again, at every start: in a virtual
+ * machine each of its 15 CPUIDs is a way to the hypervisor and back, 10 us. */
 static enum host_level best_level(void)
 {
-    __builtin_cpu_init();
-    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-              __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") && __builtin_cpu_supports("lzcnt");
-    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-              __builtin_cpu_supports("avx512dq");
+    bool v3 = CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(BMI1) && CPU_FEATURE_ACTIVE(BMI2) &&
+              CPU_FEATURE_ACTIVE(FMA) && CPU_FEATURE_ACTIVE(F16C) && CPU_FEATURE_ACTIVE(LZCNT);
+    bool v4 = v3 && CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512VL) && CPU_FEATURE_ACTIVE(AVX512BW) &&
+              CPU_FEATURE_ACTIVE(AVX512CD) && CPU_FEATURE_ACTIVE(AVX512DQ);
     return v4 ? HOST_V4 : v3 ? HOST_V3 : HOST_V2;
 }
 
 /* AES and PCLMUL belong to no level. The machines of level 3 have them, some of level 2 have: with level 2 as the
  * limit neither is used. */
-/* Leaf 7, EBX bit 29. */
-static bool has_sha(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> 29 & 1;
-}
-
 void host_init(enum host_level limit)
 {
     enum host_level best = best_level();
     host = (struct host){.level = best < limit ? best : limit};
     bool extras = host.level > HOST_V2 || best == HOST_V2;
     host.lzcnt = host.bmi2 = host.level >= HOST_V3;
-    host.aes = extras && __builtin_cpu_supports("aes");
-    host.pclmul = extras && __builtin_cpu_supports("pclmul");
-    host.gfni = host.level >= HOST_V4 && __builtin_cpu_supports("gfni");
-    host.vnni = host.level >= HOST_V4 && __builtin_cpu_supports("avx512vnni");
-    host.bitalg = host.level >= HOST_V4 && __builtin_cpu_supports("avx512bitalg");
-    host.sha = host.level >= HOST_V3 && has_sha();
+    host.aes = extras && CPU_FEATURE_ACTIVE(AES);
+    host.pclmul = extras && CPU_FEATURE_ACTIVE(PCLMULQDQ);
+    host.gfni = host.level >= HOST_V4 && CPU_FEATURE_ACTIVE(GFNI);
+    host.vnni = host.level >= HOST_V4 && CPU_FEATURE_ACTIVE(AVX512_VNNI);
+    host.bitalg = host.level >= HOST_V4 && CPU_FEATURE_ACTIVE(AVX512_BITALG);
+    host.sha = host.level >= HOST_V3 && CPU_FEATURE_ACTIVE(SHA);
     pin_vectors();
 }
 

@@ -2,6 +2,8 @@
 #include <xemu/features.h>
 #include <xemu/fp.h>
 
+#include <sys/platform/x86.h>
+
 /* FPSR's DZC, OFC, UFC and IXC are MXCSR's ZE, OE, UE and PE shifted; IE is IOC; DE has no counterpart (IDC is
  * only raised with FPCR.FZ, which the exact path handles). */
 static uint32_t fpsr_of_mxcsr(uint32_t mxcsr) { return (mxcsr & 1) | (mxcsr >> 1 & 0x1e); }
@@ -42,6 +44,6 @@ __attribute__((target("fma"))) static bool with_fma3(unsigned esz, uint64_t adde
 
 bool fp_host_muladd(unsigned esz, uint64_t addend, uint64_t a, uint64_t b, uint64_t *r)
 {
-    return __builtin_cpu_supports("fma") && with_fma3(esz, addend, a, b, r);
+    return CPU_FEATURE_ACTIVE(FMA) && with_fma3(esz, addend, a, b, r);
 }
 #endif

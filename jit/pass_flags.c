@@ -104,7 +104,7 @@ static bool add_targets(struct ahead *ahead, const struct ir_block *one)
  * block, may leave; up to its first branch, whose targets are added then. */
 static bool overwrites(struct ahead *ahead, uint64_t pc, bool same)
 {
-    static __thread struct ir_block one;
+    struct ir_block one;
     for (;; pc += 4) {
         if ((pc ^ ahead->block->pc) / PAGE_BYTES || pc & 3 || !ahead->left--)
             return false;

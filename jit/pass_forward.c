@@ -50,7 +50,7 @@ static bool keeps_form(const struct ir_block *block, const struct ir_insn *put)
 
 void pass_forward(struct ir_block *block)
 {
-    static __thread uint16_t same_as[IR_MAX_INSNS];
+    uint16_t same_as[IR_MAX_INSNS];
     struct contents now;
     memset(&now, 0xff, sizeof now);
 
