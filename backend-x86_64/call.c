@@ -6,10 +6,15 @@
 
 /* --- the guest's state in registers ------------------------------------------------------------------- */
 
-void emit_load_state(struct emit *e)
+void emit_pins(struct emit *e, enum x86_op op)
 {
     for (int i = 0; i < PINS; i++)
-        emit_rm(e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
+        emit_rm(e, op, 64, pins[i].host, x_mem(pins[i].guest));
+}
+
+void emit_load_state(struct emit *e)
+{
+    emit_pins(e, X86_MOV);
     for (unsigned r = 0; r < 32; r++)
         if (host.v_pin[r] >= 0)
             emit_v_rm(e, V_MOVUPS, (unsigned)host.v_pin[r], VEX_NONE, v_mem(r));
@@ -17,8 +22,7 @@ void emit_load_state(struct emit *e)
 
 void emit_save_state(struct emit *e)
 {
-    for (int i = 0; i < PINS; i++)
-        emit_rm(e, X86_STORE, 64, pins[i].host, x_mem(pins[i].guest));
+    emit_pins(e, X86_STORE);
     for (unsigned r = 0; r < 32; r++)
         if (host.v_pin[r] >= 0)
             emit_v_rm(e, V_STOREUPS, (unsigned)host.v_pin[r], VEX_NONE, v_mem(r));

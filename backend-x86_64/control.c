@@ -309,7 +309,8 @@ void lower_stop(struct lower *l, const struct ir_insn *insn)
     emit_store_imm(&l->e, 32, CPU_FIELD(exit_imm), (int32_t)(insn->imm >> 8));
     if (reason == EXIT_SYSCALL) {
         store_pc(l, l->pc);
-        call_stub(l, l->buffer->direct_call);
+        emit_bytes(&l->e, 7, 0x050d8d48); /* lea rcx, [rip + 5]: behind the jump */
+        jmp_to_stub(l, l->buffer->direct_call);
         emit_link(l, l->pc + 4, 1, 0xe9);
         return;
     }
@@ -353,38 +354,21 @@ static void emit_leave(struct emit *e)
     emit_bytes(e, 1, 0xc3); /* ret */
 }
 
+void emit_c_call(struct emit *e)
+{
+    emit_rm(e, X86_STORE, 64, RSP, CPU_FIELD(return_sp));
+    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(host_sp));
+    emit_bytes(e, 2, 0xd0ff); /* call rax */
+    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(return_sp));
+}
+
 /* The return address waits in *cpu, not on the stack of return points: if the function leaves by the recovery point
  * nothing of it stays behind. */
 void emit_on_c_stack(struct emit *e)
 {
     emit_pop_field(e, CPU_FIELD(call_return));
-    emit_rm(e, X86_STORE, 64, RSP, CPU_FIELD(return_sp));
-    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(host_sp));
-    emit_bytes(e, 2, 0xd0ff); /* call rax */
-    emit_rm(e, X86_MOV, 64, RSP, CPU_FIELD(return_sp));
+    emit_c_call(e);
     emit_push_field(e, CPU_FIELD(call_return));
-}
-
-static void emit_pins(struct emit *e, enum x86_op op)
-{
-    for (int i = 0; i < PINS; i++)
-        emit_rm(e, op, 64, pins[i].host, x_mem(pins[i].guest));
-}
-
-static void emit_direct_call(struct emit *e, const uint8_t *exit)
-{
-    emit_pins(e, X86_STORE);
-    emit_mov_imm(e, RAX, (uint64_t)(const void *)jit_direct_call);
-    emit_rm(e, X86_LEA, 64, RDI, x86_at(RBP, -CPU_BIAS));
-    emit_on_c_stack(e);
-    emit_pins(e, X86_MOV);
-    emit_ri(e, X86_SUB, 32, RAX, 1);
-    uint8_t *leaves = emit_jcc(e, CC_AE);
-    emit_bytes(e, 1, 0xc3); /* ret */
-    emit_patch(leaves, e->at);
-    emit_ri(e, X86_ADD, 64, RSP, 8); /* the block is not gone back to */
-    emit_mov_imm(e, RCX, 0);
-    emit_jmp_to(e, exit);
 }
 
 const uint8_t *backend_stubs(struct code_buffer *buffer)
@@ -400,7 +384,7 @@ const uint8_t *backend_stubs(struct code_buffer *buffer)
     emit_leave(&e);
     buffer->call = emit_call_stub(&e);
     buffer->direct_call = e.at;
-    emit_direct_call(&e, buffer->exit);
+    buffer->call_place = emit_direct_call(&e, &buffer->direct, buffer->exit);
     buffer->return_empty = e.at;
     emit_ri(&e, X86_SUB, 64, RSP, 8); /* it stays where it is */
     buffer->return_miss = e.at;

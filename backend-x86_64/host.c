@@ -34,7 +34,8 @@ static void pin_vectors(void)
         host.xmm_temp[host.xmm_temps++] = (uint8_t)reg;
 }
 
-/* The C library knows it since its start: under a hypervisor each CPUID takes microseconds. */
+/* The C library has asked the CPU already. GCC's __builtin_cpu_supports() would ask again, at every start: in a virtual
+ * machine each of its 15 CPUIDs is a way to the hypervisor and back, 10 us. */
 static enum host_level best_level(void)
 {
     bool v3 = CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(BMI1) && CPU_FEATURE_ACTIVE(BMI2) &&

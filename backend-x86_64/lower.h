@@ -309,6 +309,7 @@ void emit_kept(struct lower *l); /* the operations that functions will read, beh
 /* For code_buffer.profile and counts: the code of a guest instruction begins; that of the last one has ended. */
 void begin_instruction(struct lower *l);
 void end_instructions(struct lower *l);
+void emit_pins(struct emit *e, enum x86_op op); /* all pinned general registers, from or to *cpu */
 void emit_load_state(struct emit *e);
 void emit_save_state(struct emit *e);
 
@@ -326,6 +327,10 @@ void emit_leave_where(struct lower *l, enum x86_cc cc, uint64_t pc, unsigned rea
 bool lower_check_sp(struct lower *l, const struct ir_insn *insn);
 void emit_ways_out(struct lower *l);
 void emit_exits(struct lower *l); /* the stubs of the block's exits, behind its code */
-void emit_on_c_stack(struct emit *e); /* calls the function at RAX */
+void emit_on_c_stack(struct emit *e); /* calls the function at RAX, from a stub that was called */
+void emit_c_call(struct emit *e);     /* from any code; of the stack of return points nothing is changed */
+
+/* direct.c: the stub of system calls. Goes on at RCX, or leaves by `exit`. */
+struct call_place emit_direct_call(struct emit *e, const struct direct_call *direct, const uint8_t *exit);
 
 #endif

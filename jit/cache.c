@@ -115,9 +115,11 @@ static void make_stubs(void)
     struct arena *first = &cache.arenas[0];
     backend_init(options.host);
     cache.stubs = (struct code_buffer){.start = cache.start, .at = cache.start, .end = cache.start + STUBS_SIZE};
+    cache.stubs.direct = cache_direct_call();
     cache.stubs.counts = options.counts_calls ? cache.counts : NULL;
     const void *entry = cache_executable(backend_stubs(&cache.stubs));
     memcpy(&cache.entry, &entry, sizeof entry);
+    cache_made_call_place();
     first->start = first->at = cache.start + STUBS_SIZE;
     cache.stubs.links = cache.links;
 }

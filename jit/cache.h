@@ -194,6 +194,12 @@ bool heat_is_warm(uint64_t pc);
 void heat_cached(uint64_t pc);
 bool heat_may_be_cached(uint64_t pc);
 
+/* --- direct.c --- */
+
+/* What the stub of system calls has to know, before it is made; tells the guest's kernel where it is, afterwards. */
+struct direct_call cache_direct_call(void);
+void cache_made_call_place(void);
+
 /* --- links.c; with the lock held --- */
 
 struct code_link *links_of(const struct jit_block *block);

@@ -1,19 +1,26 @@
-/* System calls from compiled code, without the way through the run loop. The functions that run meanwhile
- * leave the vector registers alone, so that the guest's may stay there: they are compiled for general
- * registers only. */
+/* System calls from compiled code: what the cache has to say about them (include/xemu/direct.h). */
 #include "cache.h"
 
-#include <xemu/exit.h>
 #include <xemu/sys.h>
 
-/* The thread may sleep, and is no reader of the code meanwhile. Where code has made room since, the block
- * that called may be gone. */
-GENERAL_REGISTERS uint64_t jit_direct_call(struct cpu *cpu)
+#include <stddef.h>
+
+struct direct_call cache_direct_call(void)
 {
-    struct jit *jit = cpu->jit;
-    if (!sys_call_direct(cpu, &jit->reading)) /* which is true again before the epoch is read */
-        return 1 + EXIT_SYSCALL;
-    bool leaves =
-        cpu->stop || atomic_load(&cache.epoch) != atomic_load_explicit(&jit->epoch, memory_order_relaxed);
-    return leaves ? 1 + EXIT_BRANCH : 0;
+    struct direct_call direct = sys_direct();
+    direct.reading = offsetof(struct jit, reading);
+    direct.seen_epoch = offsetof(struct jit, epoch);
+    direct.epoch = &cache.epoch;
+    return direct;
+}
+
+void cache_made_call_place(void)
+{
+    const struct call_place *made = &cache.stubs.call_place;
+    sys_direct_made((struct call_place){
+        made->check + cache.to_execute,
+        made->insn + cache.to_execute,
+        made->restart + cache.to_execute,
+        made->done + cache.to_execute,
+    });
 }

@@ -134,7 +134,7 @@ static void count_uses(struct fold *fold)
 
 void pass_fold(struct ir_block *block)
 {
-    struct fold fold;
+    struct fold fold; /* thread-local it would be cleared at each start of a thread */
     fold.block = block;
     count_uses(&fold);
     for (unsigned v = 0; v < block->count; v++) {

@@ -27,6 +27,9 @@ struct jit_sample jit_sample(const struct cpu *cpu, const void *ucontext)
         sample.fp = register_of(cpu, regs, 29);
         sample.lr = register_of(cpu, regs, 30);
     }
+    const uint8_t *const direct_call = cache_executable(cache.stubs.direct_call);
+    if (rip - (uint64_t)direct_call < (uint64_t)(cache.stubs.return_empty - cache.stubs.direct_call))
+        return sample; /* a system call */
     if (!block && rsp >= stack && rsp <= stack + RETURN_STACK - 8) /* a stub that the block has called */
         block = cache_block_at(*(const uint64_t *)rsp);
     if (!block) /* a function */

@@ -1,6 +1,8 @@
 /* System calls to the host: the restartable stub and the signal handler's view of it. */
 #include "host.h"
 
+#include <xemu/sys.h>
+
 #include <errno.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -42,23 +44,22 @@ __asm__(".pushsection .text\n"
         ".popsection\n");
 
 extern const char host_call_check[], host_call_insn[], host_call_restart[], host_call_done[];
-extern const char host_direct_check[], host_direct_insn[], host_direct_restart[], host_direct_done[];
 
-/* The places where calls are made for the guest. ORDER direct_call: direct.c */
-static const struct place {
-    const char *check, *insn, *restart, *done;
-} places[] = {
+/* The places where calls are made for the guest: here, and in compiled code. */
+static struct call_place places[] = {
     {host_call_check, host_call_insn, host_call_restart, host_call_done},
-    {host_direct_check, host_direct_insn, host_direct_restart, host_direct_done},
+    {0},
 };
 enum { PLACES = sizeof places / sizeof *places };
+
+void sys_direct_made(struct call_place place) { places[1] = place; }
 
 int64_t host_call(long number, const uint64_t args[6])
 {
     return host_call_stub(&this_cpu->stop, number, args);
 }
 
-static void rewind_at(const struct place *place, greg_t *regs)
+static void rewind_at(const struct call_place *place, greg_t *regs)
 {
     uint64_t rip = (uint64_t)regs[REG_RIP];
     if (rip < (uint64_t)place->check || rip > (uint64_t)place->insn)

@@ -2,6 +2,8 @@
 #ifndef SYSCALL_HOST_VDSO_H
 #define SYSCALL_HOST_VDSO_H
 
+#include <xemu/cpu.h>
+
 #include <stdbool.h>
 #include <time.h>
 
@@ -15,5 +17,9 @@ extern host_clock *host_clock_gettime;
 /* Looks for it; and whether it leaves the vector registers alone when it reads this clock. */
 void host_clock_find(void);
 bool host_clock_keeps_vectors(clockid_t clock);
+
+/* A clock that the guest's vDSO asks for, which never sleeps, from compiled code: sets x0, x2, x3 and the pc, or
+ * nothing (false). */
+GENERAL_REGISTERS bool sys_clock_direct(struct cpu *cpu);
 
 #endif

@@ -12,6 +12,7 @@
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -333,6 +334,18 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
 }
 
 bool thread_is_last(void) { return living == 1; }
+
+/* As in a kernel without rseq. */
+int64_t sys_membarrier(struct cpu *cpu, const uint64_t args[6])
+{
+    enum { RSEQ = MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ };
+    int command = (int)args[0];
+    (void)cpu;
+    if (command & RSEQ)
+        return -EINVAL;
+    int64_t result = host_call(SYS_membarrier, args);
+    return command == MEMBARRIER_CMD_QUERY && result > 0 ? result & ~RSEQ : result;
+}
 
 int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
 {

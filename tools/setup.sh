@@ -12,7 +12,7 @@ packages() {
 gcc                        demo           compiles xemu
 libc6-dev                  demo           the C library's headers, and its static form for xemu-static
 libelf-dev                 demo           libelf: reads ELF files in the loader
-zlib1g-dev                 test           libelf needs it in xemu-static
+zlib1g-dev                 demo           libelf needs it
 libjansson-dev             demo           JSON: container images for xemu run-root, results of the lab
 libcapstone-dev            demo           disassembles for -d in_asm
 libcriterion-dev           test           runs the unit tests

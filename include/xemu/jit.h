@@ -4,6 +4,7 @@
 #define XEMU_JIT_H
 
 #include <xemu/cpu.h>
+#include <xemu/direct.h>
 #include <xemu/exit.h>
 #include <xemu/ir.h>
 
@@ -138,11 +139,13 @@ struct code_buffer {
      * Threads count without locks, so that a few may be lost. */
     uint64_t *counts;
     struct code_profile *profile; /* of the block in work, to be filled; or null. The code counts into it, if it says so */
+    struct direct_call direct; /* for the stubs */
     /* Made by backend_stubs(). */
     const uint8_t *exit;         /* leaves with struct jit_exit in RAX and RCX */
     const uint8_t *exit_link;    /* the same for EXIT_BRANCH */
     const uint8_t *call;         /* calls the C function in RAX, see call.c */
-    const uint8_t *direct_call;  /* makes the system call at cpu->pc; comes back only where the block may go on */
+    const uint8_t *direct_call;  /* makes the system call at cpu->pc; goes on at RCX only where the block may */
+    struct call_place call_place; /* in it */
     const uint8_t *return_miss;  /* looks up the block at RAX */
     const uint8_t *return_empty; /* the last return point of an empty stack */
     const uint8_t *not_found[BRANCH_KINDS]; /* leaves to make the block at RAX, where a branch of that kind leads */
@@ -164,10 +167,6 @@ const uint8_t *backend_stubs(struct code_buffer *buffer);
  * ran up to a third slower. */
 enum { CODE_ALIGNMENT = 64 };
 const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block);
-
-/* What compiled code calls for a system call, with all of the guest's state in place but vectors and flags. 0: it is done
- * and the code may go on; else it is to be left for 1 + enum exit_reason, with the pc that is in *cpu. */
-uint64_t jit_direct_call(struct cpu *cpu);
 
 /* Points a displacement at code, or at its stub, while others run it. */
 void backend_link(const struct code_link *link, const uint8_t *code);

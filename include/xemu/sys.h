@@ -3,6 +3,7 @@
 #define XEMU_SYS_H
 
 #include <xemu/cpu.h>
+#include <xemu/direct.h>
 
 #include <stdbool.h>
 
@@ -16,12 +17,10 @@ void sys_init(struct cpu *cpu, const struct guest_image *image);
  * return cpu->pc is the next instruction, or still the SVC when the call is to be restarted after a signal. */
 void sys_call(struct cpu *cpu);
 
-/* The same for compiled code: cpu->x and cpu->pc are complete, the rest of *cpu isn't. False: nothing was done, sys_call()
- * has to do it. `reading` is false while the thread may sleep. */
-GENERAL_REGISTERS bool sys_call_direct(struct cpu *cpu, _Atomic bool *reading);
-
-/* A part of it: a clock that the guest's vDSO asks for, which never sleeps. */
-GENERAL_REGISTERS bool sys_clock_direct(struct cpu *cpu);
+/* The same for compiled code, as far as it is about the guest's kernel: in its functions cpu->x and cpu->pc are complete,
+ * the rest of *cpu isn't. And where the code for it is, before it runs. */
+struct direct_call sys_direct(void);
+void sys_direct_made(struct call_place place);
 
 /* Builds the frames of pending, deliverable signals on the guest's stack and redirects cpu to the handlers, or
  * lets the default action happen (which may not return). Clears cpu->stop as far as it was about signals. */

@@ -246,3 +246,15 @@ Test(lower, frequent_instructions_need_no_function)
             cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
         }
 }
+
+Test(lower, system_calls_have_their_instruction_where_the_stub_says)
+{
+    struct code_buffer buffer = begin(2);
+    const struct call_place *place = &buffer.call_place;
+    const char *start = (const char *)buffer.direct_call;
+    cr_expect(start < place->check && place->check < place->insn && place->done < place->restart);
+    cr_expect_eq(place->done - place->insn, 2);
+    cr_expect_arr_eq(place->insn, "\x0f\x05", 2);
+    for (const char *at = start; at < place->restart; at++) /* no other call can be meant */
+        cr_expect(at == place->insn || memcmp(at, "\x0f\x05", 2) != 0);
+}

@@ -1,10 +1,12 @@
 /* Threads: many of them, their ends, their signals, and fork and exit among them. */
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -272,8 +274,23 @@ static void raw_clone_sets_and_clears_ids(void)
     CHECK_ERRNO(syscall(SYS_tgkill, getpid(), tid, 0), ESRCH);
 }
 
+/* What an allocator asks before it relies on restartable sequences: both are there, or neither. */
+static void membarrier_knows_rseq_only_where_there_is_rseq(void)
+{
+    bool rseq = syscall(SYS_rseq, NULL, 0, 0, 0) == 0 || errno != ENOSYS;
+    long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    CHECK(commands > 0, 1);
+    CHECK(!!(commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ), rseq);
+    CHECK(!!(commands & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ), rseq);
+    CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0), rseq ? 0 : -1);
+    CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0), 0);
+    CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);
+    CHECK_ERRNO(syscall(SYS_membarrier, -1, 0, 0), EINVAL);
+}
+
 int main(void)
 {
+    membarrier_knows_rseq_only_where_there_is_rseq();
     many_at_once();
     one_after_another();
     conditions_wake();
