@@ -505,15 +505,14 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
 
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
 {
-    bool sign = insn->op == IR_fneg || insn->op == IR_fabs; /* for FPCR.AH and NEP */
     bool narrows = insn->op == IR_vsqshrn || insn->op == IR_vuqshrn || insn->op == IR_vsqshrun; /* FPSR alone */
-    if (sign || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
+    if (ir_is_sign((enum ir_op)insn->op) || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
         check_fpcr(l);
 }
 
 bool lower_float(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->op == IR_fneg || insn->op == IR_fabs)
+    if (ir_is_sign((enum ir_op)insn->op))
         return lower_sign(l, insn);
     if (!(ir_ops[insn->op].flags & IR_FPCR) || (l->careful && jit_traps_often(l->pc)))
         return false;
