@@ -181,6 +181,8 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     emit_v_rr(&l->e, op_of(insn, fma_rows[minus][negative]), t, b, c);
     struct cold *cold = open_cold(l, insn, a, b, c, t);
     if (scalar) {
+        if (may_be_tiny(insn)) /* before the other way out: it may save a register for its temporary */
+            check_tiny(l, insn, cold, t);
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
         cold->jumps[0] = emit_jcc(&l->e, CC_P);
     } else {
@@ -197,7 +199,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     }
     cold->negate[0] = minus;
     cold->negate[1] = negative;
-    if (may_be_tiny(insn))
+    if (!scalar && may_be_tiny(insn))
         check_tiny(l, insn, cold, t);
     close_cold(l, cold);
     leave_xmm(l, b);
@@ -505,15 +507,14 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
 
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
 {
-    bool sign = insn->op == IR_fneg || insn->op == IR_fabs; /* for FPCR.AH and NEP */
     bool narrows = insn->op == IR_vsqshrn || insn->op == IR_vuqshrn || insn->op == IR_vsqshrun; /* FPSR alone */
-    if (sign || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
+    if (ir_is_sign((enum ir_op)insn->op) || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
         check_fpcr(l);
 }
 
 bool lower_float(struct lower *l, const struct ir_insn *insn)
 {
-    if (insn->op == IR_fneg || insn->op == IR_fabs)
+    if (ir_is_sign((enum ir_op)insn->op))
         return lower_sign(l, insn);
     if (!(ir_ops[insn->op].flags & IR_FPCR) || (l->careful && jit_traps_often(l->pc)))
         return false;

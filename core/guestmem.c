@@ -41,7 +41,7 @@ static void code_changed(uint64_t start, uint64_t end)
         if (!(part.prot & PROT_EXEC))
             continue;
         atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
-        jit_invalidate(part.start, part.end);
+        jit_code_changed(part.start, part.end);
     }
 }
 

@@ -210,8 +210,12 @@ void links_reset_incoming(struct jit_block *block);
 void links_of_new(const struct jit_block *block); /* those that lead to blocks which are there already */
 void links_of_all(void);                          /* the same, of all blocks */
 
-/* --- invalidate.c; with the lock held --- */
+/* --- invalidate.c --- */
 
+/* Blocks that depend on guest code in [start, end). */
+void jit_retire(uint64_t start, uint64_t end);
+
+/* With the lock held. */
 void pages_add(struct jit_block *block);
 void block_retire(struct jit_block *block);
 void arena_retire(struct arena *arena);

@@ -89,7 +89,7 @@ static void spoil_lifts(uint64_t start, uint64_t end)
     }
 }
 
-void jit_invalidate(uint64_t start, uint64_t end)
+void jit_retire(uint64_t start, uint64_t end)
 {
     if (start >= end)
         return;

@@ -57,7 +57,7 @@ static void log_block(const struct ir_block *ir, const struct jit_block *block, 
 void jit_watch_fpsr(void)
 {
     if (!atomic_exchange(&backend_exact_underflow, true))
-        jit_invalidate(0, UINT64_MAX);
+        jit_retire(0, UINT64_MAX);
 }
 
 /* Reads the block at cpu->pc from guest memory, which may fault. */
@@ -166,8 +166,8 @@ static void arm_traps(struct cpu *cpu)
     _mm_setcsr(csr & ~(uint32_t)(MXCSR_IE | MXCSR_IM));
 }
 
-/* How often the instruction at a pc has trapped, up to OFTEN. Instructions may share a count, and threads may lose
- * some: what depends on it is speed only. */
+/* How often the instruction at a pc has trapped, up to OFTEN, since it is there. Instructions may share a count, and
+ * threads may lose some: what depends on it is speed only. */
 enum { TRAP_ENTRIES = 1 << 12, OFTEN = 16 };
 static _Atomic uint8_t traps[TRAP_ENTRIES];
 
@@ -175,7 +175,7 @@ static _Atomic uint8_t *traps_of(uint64_t pc) { return &traps[(pc >> 2) & (TRAP_
 
 bool jit_traps_often(uint64_t pc) { return atomic_load_explicit(traps_of(pc), memory_order_relaxed) >= OFTEN; }
 
-static _Atomic bool any_traps_often;
+static _Atomic bool any_traps, any_traps_often;
 
 bool jit_traps_within(uint64_t start, uint64_t end)
 {
@@ -185,13 +185,29 @@ bool jit_traps_within(uint64_t start, uint64_t end)
     return often;
 }
 
+/* The instructions in [start, end) are others now. */
+static void forget_traps(uint64_t start, uint64_t end)
+{
+    uint64_t count = end > start ? (end - start + 3) / 4 : 0;
+    if (any_traps)
+        for (uint64_t i = 0; i < count && i < TRAP_ENTRIES; i++)
+            atomic_store_explicit(traps_of(start + 4 * i), 0, memory_order_relaxed);
+}
+
+void jit_code_changed(uint64_t start, uint64_t end)
+{
+    forget_traps(start, end);
+    jit_retire(start, end);
+}
+
 static void count_trap(struct jit *jit, uint64_t pc)
 {
     jit->trapped = false;
     jit->stats.traps++;
+    any_traps = true;
     if (!jit_traps_often(pc) && atomic_fetch_add_explicit(traps_of(pc), 1, memory_order_relaxed) + 1 == OFTEN) {
         any_traps_often = true;
-        jit_invalidate(pc, pc + 4); /* and compiled anew with functions */
+        jit_retire(pc, pc + 4); /* and compiled anew with functions */
     }
 }
 

@@ -23,22 +23,7 @@ static uint32_t word_of(uint64_t number, uint32_t lows)
     return high << 10 | low;
 }
 
-static bool matches(const char *pattern, uint32_t word)
-{
-    int bit = 32;
-    for (const char *p = pattern; *p; p++) {
-        if (*p == ' ')
-            continue;
-        bit--;
-        if (*p != '.' && (uint32_t)(*p - '0') != (word >> bit & 1))
-            return false;
-    }
-    if (bit) {
-        fprintf(stderr, "sweep: '%s' has %d bits\n", pattern, 32 - bit);
-        exit(2);
-    }
-    return true;
-}
+#include "pattern.inc"
 
 #define ONLY_FIRST(pattern, condition, why) +1
 #define ONLY_SECOND(pattern, condition, why) +1

@@ -12,7 +12,8 @@
  *   vectors words [ROW...]                         lines `ROW WORD` of AdvSIMD, FP and CRC32 for benchmarks/isa
  *   vectors document FILE... [-- LOWERED]          all rows as a Markdown table: isa.md
  *   vectors stream SEED COUNT -- COMMAND... -- COMMAND...    random streams with COUNT instructions in all
- *   vectors cross -- COMMAND... -- COMMAND...      floating point: all pairs of edge values, all modes
+ *   vectors cross PART/PARTS -- COMMAND... -- COMMAND...     floating point: all combinations of edge values, all
+ *                                                  modes; of each PARTSth row from PART on; 0/1: all
  *
  * Before the mode, -r N runs the instructions N times more from the same state, so that an emulator finds
  * them hot. COMMAND is an emulator with the machine program. A vector is
@@ -119,6 +120,7 @@ static uint32_t repeat;
 #include "vectors_propose.inc"
 #include "vectors_modes.inc"
 #include "vectors_stream.inc"
+#include "vectors_cross.inc"
 
 /* --- commands ----------------------------------------------------------------------------------------- */
 
@@ -427,8 +429,9 @@ int main(int argc, char **argv)
         return propose(argv[2], argv + 3);
     if (!strcmp(mode, "stream") && dashes == 4 && command && other)
         return streams(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), command, other);
-    if (!strcmp(mode, "cross") && command && other)
-        return cross_products(command, other);
+    unsigned part, parts;
+    if (!strcmp(mode, "cross") && command && other && sscanf(argv[2], "%u/%u", &part, &parts) == 2 && part < parts)
+        return cross_products(part, parts, command, other);
     for (int i = 2; i < dashes; i++)
         read_file(argv[i]);
     if (!strcmp(mode, "modes"))

@@ -90,9 +90,14 @@ struct ir_insn {
     int64_t imm;
 };
 
+/* The sign of a NaN is kept where FPCR.AH says so: compiled code leaves this case to the interpreter. */
+static inline bool ir_is_sign(enum ir_op op) { return op == IR_fneg || op == IR_fabs; }
+
 /* What may leave the block, by a fault or for good, or has an effect on more than registers and flags. */
 static inline bool ir_may_leave(const struct ir_insn *insn)
 {
+    if (ir_is_sign((enum ir_op)insn->op))
+        return true;
     return !ir_is_register_access((enum ir_op)insn->op) && insn->op != IR_mark && insn->op != IR_const &&
            !(ir_ops[insn->op].flags & IR_PURE);
 }

@@ -39,7 +39,7 @@ void jit_save(void);
 
 /* The code in [start, end) has changed, or may no longer be executed: its translations are never entered again. Safe
  * while other threads run them. Costs next to nothing where there are none. */
-void jit_invalidate(uint64_t start, uint64_t end);
+void jit_code_changed(uint64_t start, uint64_t end);
 
 /* The guest looks at FPSR, or clears it: from now on compiled code raises Underflow as exactly as ARM does. */
 void jit_watch_fpsr(void);

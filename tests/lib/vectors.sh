@@ -58,3 +58,18 @@ compare_with_qemu() {
         report "$name" $arguments -- $QEMU $MACHINE -- "$XEMU" $CPU $(engine_options "$last") $MACHINE
     fi
 }
+
+# against_llvm NAME ARGUMENTS...: the decoder against LLVM's.
+against_llvm() {
+    name=$1 status=0
+    shift
+    out=$("$BUILD/tools/against_llvm" "$@") || status=$?
+    case $status in
+    0) echo "ok $name: $(echo "$out" | tail -n 1)" ;;
+    77) echo "skip $name: there is no LLVM 22 or newer" ;;
+    *)
+        echo "$out" >&2
+        echo "not ok $name: $(echo "$out" | tail -n 1): $(echo "$out" | grep -A1 '^not explained' | tail -n 1)"
+        ;;
+    esac
+}

@@ -4,6 +4,8 @@ QEMU    ?= qemu-aarch64 -cpu max,pauth=off
 export LLVM_MC ?= $(lastword $(sort $(wildcard /usr/bin/llvm-mc-*)))
 
 $B/tools/vectors $B/tools/sweep: $B/tools/%: tools/%.c $B/frontend-arm64/decode.c.o
+$B/tools/against_llvm: tools/against_llvm.c $B/frontend-arm64/decode.c.o $B/frontend-arm64/features.c.o
+$B/tools/vectors $B/tools/sweep $B/tools/against_llvm:
 	@mkdir -p $(@D)
 	$(call QUIET,CC)$(CC) -std=gnu17 $(WARN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^)
 
