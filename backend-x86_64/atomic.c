@@ -25,7 +25,7 @@ static struct cold *check_alignment(struct lower *l, const struct ir_insn *insn,
     cold->args[0] = (int16_t)address;
     if (size) {
         emit_test_imm(&l->e, 32, address, (1 << size) - 1);
-        cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+        leave_for_cold(l, cold, 0, CC_NE);
     }
     return cold;
 }
@@ -43,22 +43,21 @@ static void take_accumulator(struct lower *l, unsigned *address, unsigned *value
     take_fixed(l, RAX);
 }
 
-static void close_cold(struct lower *l, struct cold *cold, int result)
+static void close_cold_with(struct lower *l, struct cold *cold, int result)
 {
     cold->result = (int16_t)result;
-    cold->back = l->e.at;
-    l->e.flags_written++;
+    close_cold(l, cold);
 }
 
 static void lower_load_acquire(struct lower *l, const struct ir_insn *insn)
 {
     unsigned size = (unsigned)insn->imm, address = use(l, insn->arg[0]);
-    struct cold *cold = check_alignment(l, insn, size, address);
     unsigned reg = take_temp(l);
+    struct cold *cold = check_alignment(l, insn, size, address);
     note_fault_site(l);
     emit_rm(&l->e, (enum x86_op)load_ops[size], width_of(size), reg, x86_at(address, 0));
     bind_value(l, l->now, reg);
-    close_cold(l, cold, (int)reg);
+    close_cold_with(l, cold, (int)reg);
 }
 
 static void lower_store_release(struct lower *l, const struct ir_insn *insn)
@@ -70,11 +69,17 @@ static void lower_store_release(struct lower *l, const struct ir_insn *insn)
     emit_rr(&l->e, X86_MOV, 64, t, value);
     note_fault_site(l);
     emit_rm(&l->e, (enum x86_op)xchg_ops[size], width_of(size), t, x86_at(address, 0));
-    close_cold(l, cold, NONE);
+    close_cold_with(l, cold, NONE);
 }
 
-/* The old value by a loop around CMPXCHG: RAX old, t new. */
-static void compare_loop(struct lower *l, enum atomic_op op, unsigned size, unsigned address, unsigned value, unsigned t)
+static bool is_comparison(enum atomic_op op)
+{
+    return op == ATOMIC_SMAX || op == ATOMIC_SMIN || op == ATOMIC_UMAX || op == ATOMIC_UMIN;
+}
+
+/* The old value by a loop around CMPXCHG: RAX old, t new; `other` is a temporary for comparisons. */
+static void compare_loop(struct lower *l, enum atomic_op op, unsigned size, unsigned address, unsigned value, unsigned t,
+                         unsigned other)
 {
     unsigned w = width_of(size);
     static const uint8_t extend[2] = {X86_MOVSX8, X86_MOVSX16};
@@ -95,7 +100,6 @@ static void compare_loop(struct lower *l, enum atomic_op op, unsigned size, unsi
     default: { /* the old value stays unless the other one beats it */
         bool is_signed = op == ATOMIC_SMAX || op == ATOMIC_SMIN, larger = op == ATOMIC_SMAX || op == ATOMIC_UMAX;
         enum x86_cc better = is_signed ? (larger ? CC_L : CC_G) : (larger ? CC_B : CC_A);
-        unsigned other = take_temp(l);
         if (size < 2) {
             emit_rr(&l->e, is_signed ? (enum x86_op)extend[size] : (enum x86_op)load_ops[size], 32, other, value);
             emit_rr(&l->e, is_signed ? (enum x86_op)extend[size] : (enum x86_op)load_ops[size], 32, t, RAX);
@@ -105,7 +109,6 @@ static void compare_loop(struct lower *l, enum atomic_op op, unsigned size, unsi
         }
         emit_rr(&l->e, X86_CMP, w, t, other);
         emit_cmov(&l->e, better, w, t, other);
-        l->busy &= ~(1ull << other);
     }
     }
     note_fault_site(l);
@@ -122,7 +125,7 @@ static void lower_read_modify_write(struct lower *l, const struct ir_insn *insn)
     bool exchange = op == ATOMIC_ADD || op == ATOMIC_SWP;
     if (!exchange)
         take_accumulator(l, &address, &value);
-    unsigned t = take_temp(l);
+    unsigned t = take_temp(l), other = is_comparison(op) ? take_temp(l) : NO_REGISTER;
     struct cold *cold = check_alignment(l, insn, size, address);
     cold->args[1] = (int16_t)value;
     if (exchange) {
@@ -139,12 +142,12 @@ static void lower_read_modify_write(struct lower *l, const struct ir_insn *insn)
         note_fault_site(l);
         emit_locked(&l->e, op == ATOMIC_CLR ? X86_AND_TO : op == ATOMIC_EOR ? X86_XOR_TO : X86_OR_TO, w, t, x86_at(address, 0));
     } else {
-        compare_loop(l, op, size, address, value, t);
+        compare_loop(l, op, size, address, value, t, other);
         emit_rr(&l->e, X86_MOV, 64, t, RAX);
     }
     zero_extend(l, size, t);
     bind_value(l, l->now, t);
-    close_cold(l, cold, (int)t);
+    close_cold_with(l, cold, (int)t);
 }
 
 static void lower_compare_and_swap(struct lower *l, const struct ir_insn *insn)
@@ -161,22 +164,22 @@ static void lower_compare_and_swap(struct lower *l, const struct ir_insn *insn)
     emit_locked(&l->e, (enum x86_op)cmpxchg_ops[size], width_of(size), value, x86_at(address, 0));
     zero_extend(l, size, RAX);
     bind_value(l, l->now, RAX);
-    close_cold(l, cold, RAX);
+    close_cold_with(l, cold, RAX);
 }
 
 /* The monitor is the address, the size and the value that was seen. */
 static void lower_load_exclusive(struct lower *l, const struct ir_insn *insn)
 {
     unsigned size = (unsigned)insn->imm, address = use(l, insn->arg[0]);
-    struct cold *cold = check_alignment(l, insn, size, address);
     unsigned reg = take_temp(l);
+    struct cold *cold = check_alignment(l, insn, size, address);
     note_fault_site(l);
     emit_rm(&l->e, (enum x86_op)load_ops[size], width_of(size), reg, x86_at(address, 0));
     emit_rm(&l->e, X86_STORE, 64, address, CPU_FIELD(excl_addr));
     emit_rm(&l->e, X86_STORE, 64, reg, CPU_FIELD(excl_val[0]));
     emit_store_imm(&l->e, 32, CPU_FIELD(excl_size), 1 << size);
     bind_value(l, l->now, reg);
-    close_cold(l, cold, (int)reg);
+    close_cold_with(l, cold, (int)reg);
 }
 
 static void lower_store_exclusive(struct lower *l, const struct ir_insn *insn)
@@ -187,9 +190,9 @@ static void lower_store_exclusive(struct lower *l, const struct ir_insn *insn)
     struct cold *cold = check_alignment(l, insn, size, address);
     cold->args[1] = (int16_t)value;
     emit_rm(&l->e, X86_CMP, 64, address, CPU_FIELD(excl_addr)); /* another address may be the same with a tag */
-    cold->jumps[1] = emit_jcc(&l->e, CC_NE);
+    leave_for_cold(l, cold, 1, CC_NE);
     emit_mi32(&l->e, X86_CMP, CPU_FIELD(excl_size), 1 << size);
-    cold->jumps[2] = emit_jcc(&l->e, CC_NE);
+    leave_for_cold(l, cold, 2, CC_NE);
     emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(excl_val[0]));
     emit_mov_imm(&l->e, status, 0);
     note_fault_site(l);
@@ -197,7 +200,7 @@ static void lower_store_exclusive(struct lower *l, const struct ir_insn *insn)
     emit_setcc(&l->e, CC_NE, status);
     emit_store_imm(&l->e, 64, CPU_FIELD(excl_addr), -1);
     bind_value(l, l->now, status);
-    close_cold(l, cold, (int)status);
+    close_cold_with(l, cold, (int)status);
 }
 
 /* Loads only (xx01) and stores only (xx10) need nothing; a locked operation is a full barrier. */

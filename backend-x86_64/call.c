@@ -276,6 +276,19 @@ struct cold *new_cold(struct lower *l, const struct ir_insn *insn)
     return cold;
 }
 
+void leave_for_cold(struct lower *l, struct cold *cold, unsigned jump, enum x86_cc cc)
+{
+    cold->jumps[jump] = emit_jcc(&l->e, cc);
+    l->may_be_cold = true;
+}
+
+void close_cold(struct lower *l, struct cold *cold)
+{
+    cold->back = l->e.at;
+    l->e.flags_written++;
+    l->may_be_cold = false;
+}
+
 void emit_cold(struct lower *l, const struct cold *cold)
 {
     for (unsigned i = 0; i < 3; i++)

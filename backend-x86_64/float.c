@@ -54,7 +54,7 @@ void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, 
         emit_v_rr(&l->e, insn->esz == 3 ? V_MOVQ_FROM_X : V_MOVD_FROM_X, t, VEX_NONE, k);
         emit_rr(&l->e, X86_ADD, w, k, k);
         emit_rm(&l->e, X86_CMP, w, k, smallest);
-        cold->jumps[1] = emit_jcc(&l->e, CC_E);
+        leave_for_cold(l, cold, 1, CC_E);
         return;
     }
     unsigned u = take_xmm(l);
@@ -63,7 +63,7 @@ void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, 
     emit_v_shift(&l->e, insn->esz, 6, u, t, 1);
     emit_v_mem(l, insn->esz == 3 ? V_PCMPEQQ : V_PCMPEQD, u, u, smallest);
     emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
-    cold->jumps[1] = emit_jcc(&l->e, CC_NE);
+    leave_for_cold(l, cold, 1, CC_NE);
 }
 
 bool may_be_tiny(const struct ir_insn *insn)
@@ -82,12 +82,6 @@ struct cold *open_cold(struct lower *l, const struct ir_insn *insn, unsigned a, 
     cold->args[2] = (int16_t)(XMM + c);
     cold->result = (int16_t)(XMM + t);
     return cold;
-}
-
-void close_cold(struct lower *l, struct cold *cold)
-{
-    cold->back = l->e.at;
-    l->e.flags_written++;
 }
 
 /* t = op(a, b), which may trap and finds every guest register as it was: t is a temporary, or written by the
@@ -184,7 +178,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
         if (may_be_tiny(insn)) /* before the other way out: it may save a register for its temporary */
             check_tiny(l, insn, cold, t);
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
-        cold->jumps[0] = emit_jcc(&l->e, CC_P);
+        leave_for_cold(l, cold, 0, CC_P);
     } else {
         unsigned u = free_xmms(l) ? take_xmm(l) : c;
         if (u == c) { /* then a, b, c and t are the temporaries */
@@ -194,7 +188,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
         }
         emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
         emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
-        cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+        leave_for_cold(l, cold, 0, CC_NE);
         l->busy &= ~(1ull << (XMM + u));
     }
     cold->negate[0] = minus;
@@ -225,11 +219,11 @@ static bool lower_reciprocal_step(struct lower *l, const struct ir_insn *insn)
     struct cold *cold = open_cold(l, insn, a, b, b, t);
     if (insn->lanes == 1) {
         emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
-        cold->jumps[0] = emit_jcc(&l->e, CC_P);
+        leave_for_cold(l, cold, 0, CC_P);
     } else {
         emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
         emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
-        cold->jumps[0] = emit_jcc(&l->e, CC_NE);
+        leave_for_cold(l, cold, 0, CC_NE);
     }
     leave_xmm(l, u);
     close_cold(l, cold);

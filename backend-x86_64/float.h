@@ -26,7 +26,6 @@ void finish_scalar(struct lower *l, const struct ir_insn *insn, unsigned reg, un
 
 /* The rare case of an operation on registers a, b, c with the result in t. */
 struct cold *open_cold(struct lower *l, const struct ir_insn *insn, unsigned a, unsigned b, unsigned c, unsigned t);
-void close_cold(struct lower *l, struct cold *cold);
 bool may_be_tiny(const struct ir_insn *insn);
 void check_tiny(struct lower *l, const struct ir_insn *insn, struct cold *cold, unsigned t);
 

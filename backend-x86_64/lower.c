@@ -254,7 +254,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     forget_values(l);
     l->now = 0;
     l->busy = l->lent = 0;
-    l->lends_nothing = false;
+    l->lends_nothing = l->may_be_cold = false;
     l->pc = block->pc;
     analyse(l);
     for (l->now = 0; l->now < block->count; l->now++) {

@@ -108,6 +108,7 @@ struct lower {
     uint64_t pc;               /* of the guest's instruction */
     uint64_t busy;             /* registers that may not be evicted at the moment, by number */
     uint32_t lent;             /* pinned registers that the operation has as temporaries, by number */
+    bool may_be_cold;          /* behind a jump to the rare case, which comes back later: no value may move here */
     bool lends_nothing;        /* the operation's code has places where all pinned registers must be as they are */
     int16_t in_reg[HOST_REGS]; /* value in each temporary, or NONE */
     int16_t slot_value[CPU_SPILLS]; /* the value that was put there last, or NONE */
@@ -303,6 +304,8 @@ void set_qc_unless_zero(struct lower *l, unsigned reg, unsigned bytes);
 /* call.c */
 void call_function(struct lower *l, const struct ir_insn *insn);
 struct cold *new_cold(struct lower *l, const struct ir_insn *insn);
+void leave_for_cold(struct lower *l, struct cold *cold, unsigned jump, enum x86_cc cc); /* jump: 0 to 2 */
+void close_cold(struct lower *l, struct cold *cold); /* it comes back here */
 void emit_cold(struct lower *l, const struct cold *cold);
 const uint8_t *emit_call_stub(struct emit *e);
 void emit_kept(struct lower *l); /* the operations that functions will read, behind all code */

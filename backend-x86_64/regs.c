@@ -84,6 +84,7 @@ static void evict(struct lower *l, unsigned reg)
     unsigned v = (unsigned)l->in_reg[reg];
     struct where *w = &l->w[v];
     if (w->home == NONE && w->slot == NONE && !is_immediate(l, v) && w->last >= l->now) {
+        l->failed |= l->may_be_cold; /* the rare case would come back without it */
         take_slot(l, v);
         store_reg(l, reg, slot_mem(w->slot));
     }
@@ -120,6 +121,7 @@ static int borrow(struct lower *l)
         if ((l->busy | l->lent) >> reg & 1 || is_needed_at_home(l, pins[i].guest))
             continue;
         store_reg(l, reg, x_mem(pins[i].guest));
+        l->failed |= l->may_be_cold;
         l->lent |= 1u << reg;
         return (int)reg;
     }
@@ -205,6 +207,7 @@ unsigned use(struct lower *l, unsigned v)
         reg = (int)(is_vector(l, v) ? XMM + take_xmm(l) : take_temp(l));
         load_into(l, (unsigned)reg, v);
         bind_value(l, v, (unsigned)reg);
+        l->failed |= l->may_be_cold;
     }
     hold(l, (unsigned)reg);
     return (unsigned)reg;
@@ -335,7 +338,7 @@ static void end_in(struct lower *l, unsigned reg)
 
 void end_operation(struct lower *l)
 {
-    l->lends_nothing = false;
+    l->lends_nothing = l->may_be_cold = false;
     if (!l->busy) /* it made no code */
         return;
     end_lending(l);
