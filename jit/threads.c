@@ -53,7 +53,8 @@ static void grow_table(struct jit *jit)
 
 void thread_forget(struct jit *jit)
 {
-    madvise(jit->table, jit->table_entries * sizeof *jit->table, MADV_DONTNEED);
+    if (jit->table_entries)
+        madvise(jit->table, jit->table_entries * sizeof *jit->table, MADV_DONTNEED);
     set_entries(jit, JIT_TABLE_LEAST);
     jit->cpu->return_sp = thread_empty_stack(jit);
 }
