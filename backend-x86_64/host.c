@@ -1,10 +1,10 @@
 /* The host CPU, and which guest registers live in which of its registers. */
 #include "host.h"
 
+#include <xemu/host_cpu.h>
 #include <xemu/jit.h>
 
 #include <string.h>
-#include <sys/platform/x86.h>
 
 /* Arguments and results, callee-saved registers, SP: what compiled programs use most. And the frame record: what each
  * call saves and each return loads again is a chain through memory otherwise. */
@@ -34,14 +34,12 @@ static void pin_vectors(void)
         host.xmm_temp[host.xmm_temps++] = (uint8_t)reg;
 }
 
-/* The C library has asked the CPU already. GCC's __builtin_cpu_supports() would ask again, at every start: in a virtual
- * machine each of its 15 CPUIDs is a way to the hypervisor and back, 10 us. */
 static enum host_level best_level(void)
 {
-    bool v3 = CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(BMI1) && CPU_FEATURE_ACTIVE(BMI2) &&
-              CPU_FEATURE_ACTIVE(FMA) && CPU_FEATURE_ACTIVE(F16C) && CPU_FEATURE_ACTIVE(LZCNT);
-    bool v4 = v3 && CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512VL) && CPU_FEATURE_ACTIVE(AVX512BW) &&
-              CPU_FEATURE_ACTIVE(AVX512CD) && CPU_FEATURE_ACTIVE(AVX512DQ);
+    bool v3 = HOST_CPU_HAS(AVX2) && HOST_CPU_HAS(BMI1) && HOST_CPU_HAS(BMI2) &&
+              HOST_CPU_HAS(FMA) && HOST_CPU_HAS(F16C) && HOST_CPU_HAS(LZCNT);
+    bool v4 = v3 && HOST_CPU_HAS(AVX512F) && HOST_CPU_HAS(AVX512VL) && HOST_CPU_HAS(AVX512BW) &&
+              HOST_CPU_HAS(AVX512CD) && HOST_CPU_HAS(AVX512DQ);
     return v4 ? HOST_V4 : v3 ? HOST_V3 : HOST_V2;
 }
 
@@ -53,12 +51,12 @@ void host_init(enum host_level limit)
     host = (struct host){.level = best < limit ? best : limit};
     bool extras = host.level > HOST_V2 || best == HOST_V2;
     host.lzcnt = host.bmi2 = host.level >= HOST_V3;
-    host.aes = extras && CPU_FEATURE_ACTIVE(AES);
-    host.pclmul = extras && CPU_FEATURE_ACTIVE(PCLMULQDQ);
-    host.gfni = host.level >= HOST_V4 && CPU_FEATURE_ACTIVE(GFNI);
-    host.vnni = host.level >= HOST_V4 && CPU_FEATURE_ACTIVE(AVX512_VNNI);
-    host.bitalg = host.level >= HOST_V4 && CPU_FEATURE_ACTIVE(AVX512_BITALG);
-    host.sha = host.level >= HOST_V3 && CPU_FEATURE_ACTIVE(SHA);
+    host.aes = extras && HOST_CPU_HAS(AES);
+    host.pclmul = extras && HOST_CPU_HAS(PCLMULQDQ);
+    host.gfni = host.level >= HOST_V4 && HOST_CPU_HAS(GFNI);
+    host.vnni = host.level >= HOST_V4 && HOST_CPU_HAS(AVX512_VNNI);
+    host.bitalg = host.level >= HOST_V4 && HOST_CPU_HAS(AVX512_BITALG);
+    host.sha = host.level >= HOST_V3 && HOST_CPU_HAS(SHA);
     pin_vectors();
 }
 

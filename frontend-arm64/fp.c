@@ -1,8 +1,7 @@
 /* FPCR and FPSR, and how they map onto the host's MXCSR. */
 #include <xemu/features.h>
 #include <xemu/fp.h>
-
-#include <sys/platform/x86.h>
+#include <xemu/host_cpu.h>
 
 /* FPSR's DZC, OFC, UFC and IXC are MXCSR's ZE, OE, UE and PE shifted; IE is IOC; DE has no counterpart (IDC is
  * only raised with FPCR.FZ, which the exact path handles). */
@@ -44,6 +43,6 @@ __attribute__((target("fma"))) static bool with_fma3(unsigned esz, uint64_t adde
 
 bool fp_host_muladd(unsigned esz, uint64_t addend, uint64_t a, uint64_t b, uint64_t *r)
 {
-    return CPU_FEATURE_ACTIVE(FMA) && with_fma3(esz, addend, a, b, r);
+    return HOST_CPU_HAS(FMA) && with_fma3(esz, addend, a, b, r);
 }
 #endif

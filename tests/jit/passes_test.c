@@ -210,15 +210,15 @@ static struct ir_insn put_before_branches(uint32_t taken, uint32_t otherwise)
     char text[400], error[100];
     ahead[32] = taken, ahead[16] = otherwise, ahead[33] = ahead[17] = RET;
     snprintf(text, sizeof text,
-             "%%0 = get_x #0x1\n%%1 = get_x #0x2\n%%2 = nzcv_sub.64 %%0, %%1\nput_nzcv %%2, #0x0\n"
-             "%%4 = cond.64 %%2, #0x0\nbranch_if %%4, #0x%lx\nbranch #0x%lx\n",
-             (unsigned long)&ahead[32], (unsigned long)&ahead[16]);
+             "mark #0x%lx\n%%1 = get_x #0x1\n%%2 = get_x #0x2\n%%3 = nzcv_sub.64 %%1, %%2\nput_nzcv %%3, #0x0\n"
+             "%%5 = cond.64 %%3, #0x0\nbranch_if %%5, #0x%lx\nbranch #0x%lx\n",
+             (unsigned long)ahead, (unsigned long)&ahead[32], (unsigned long)&ahead[16]);
     cr_assert_eq(ir_parse(&block, text, error, sizeof error), 0, "%s", error);
     block.pc = block.read_start = (uint64_t)ahead;
     block.read_end = block.pc + 4;
     pass_flags(&block);
     cr_assert_null(ir_verify(&block, &(unsigned){0}));
-    return block.insns[3];
+    return block.insns[4];
 }
 
 Test(pass_flags, flags_are_written_on_the_side_of_a_branch_that_may_read_them)
