@@ -13,6 +13,7 @@
 #include <elf.h>
 
 #include "check.h"
+#include "refused.h"
 
 enum { PAGE = 4096, GUARDED = 0x10 /* PROT_BTI */, RX = PROT_READ | PROT_EXEC, BTYPE = 10, HWCAP2_BTI_BIT = 17 };
 enum { NOP = 0xd503201f, BTI = 0xd503241f, BTI_C = 0xd503245f, BTI_J = 0xd503249f, BTI_JC = 0xd50324df,
@@ -22,27 +23,13 @@ static uint32_t *sites, *targets; /* a page each */
 
 /* --- what a violation tells -------------------------------------------------------------------------------- */
 
-static volatile int signo, code;
-static volatile uint64_t address, pc, btype;
+static volatile uint64_t btype;
 
-/* Goes back to who called what was refused, with 1. */
 static void refused(int number, siginfo_t *info, void *context)
 {
-    ucontext_t *uc = context;
-    signo = number;
-    code = info->si_code;
-    address = (uint64_t)info->si_addr;
-    pc = uc->uc_mcontext.pc;
-    btype = uc->uc_mcontext.pstate >> BTYPE & 3;
-    uc->uc_mcontext.pstate &= ~(3ull << BTYPE);
-    uc->uc_mcontext.pc = uc->uc_mcontext.regs[30];
-    uc->uc_mcontext.regs[0] = 1;
-}
-
-static void install(int number, void *handler)
-{
-    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
-    sigaction(number, &action, NULL);
+    mcontext_t *registers = note_refusal(number, info, context);
+    btype = registers->pstate >> BTYPE & 3;
+    registers->pstate &= ~(3ull << BTYPE);
 }
 
 static void set_rights(void *page, int guarded) { CHECK(mprotect(page, PAGE, RX | (guarded ? GUARDED : 0)), 0); }
@@ -130,7 +117,7 @@ static void check_violation(void)
         CHECK(signo, SIGILL);
         CHECK(code, ILL_ILLOPC);
         CHECK(address, target(0));
-        CHECK(pc, target(0));
+        CHECK(at_pc, target(0));
         CHECK(btype, 2);
         CHECK(site(0)(target(3)), 1);
         CHECK(btype, 3);
@@ -167,7 +154,7 @@ static void check_faults(void)
         for (int kind = 0; kind < KINDS; kind++) {
             CHECK(site(kind)((void *)16), 1);
             CHECK(signo, SIGSEGV);
-            CHECK(pc, 16);
+            CHECK(at_pc, 16);
             CHECK(btype, guarded ? kinds[kind].guarded_btype : kinds[kind].btype);
         }
     }

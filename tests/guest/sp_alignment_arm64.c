@@ -6,24 +6,18 @@
 #include <ucontext.h>
 
 #include "check.h"
+#include "refused.h"
 
 enum { ROUNDS = 24, NOP = 0xd503201f };
 
-static volatile int signo, code;
-static volatile uint64_t address, at_pc, at_sp;
+static volatile uint64_t at_sp;
 
-/* Goes back to the caller, whose SP is in x9, with 1. */
+/* The caller's SP is in x9. */
 static void refused(int number, siginfo_t *info, void *context)
 {
-    ucontext_t *uc = context;
-    signo = number;
-    code = info->si_code;
-    address = (uint64_t)info->si_addr;
-    at_pc = uc->uc_mcontext.pc;
-    at_sp = uc->uc_mcontext.sp;
-    uc->uc_mcontext.sp = uc->uc_mcontext.regs[9];
-    uc->uc_mcontext.pc = uc->uc_mcontext.regs[30];
-    uc->uc_mcontext.regs[0] = 1;
+    mcontext_t *registers = note_refusal(number, info, context);
+    at_sp = registers->sp;
+    registers->sp = registers->regs[9];
 }
 
 /* --- ways to move SP, from an aligned one 256 bytes below x9; x10 is 8, x11 SP - 8, x12 SP - 32 ----------------- */
@@ -114,12 +108,6 @@ static void check_sigreturn(uint32_t *words)
         CHECK(signo, SIGBUS);
         CHECK(at_pc, words + 1);
     }
-}
-
-static void install(int number, void *handler)
-{
-    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
-    sigaction(number, &action, NULL);
 }
 
 int main(void)
