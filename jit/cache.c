@@ -301,7 +301,8 @@ struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *o
     return block;
 }
 
-enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *made, struct jit_block **added)
+enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *made, struct block_profile *profile,
+                            struct jit_block **added)
 {
     struct arena *arena = cache_arena_to_fill();
     if (!arena)
@@ -309,16 +310,15 @@ enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *m
     struct code_buffer out;
     struct jit_block block = *made;
     cache_output(&out, arena);
-    out.profile = made->profile ? &made->profile->code : NULL;
+    out.profile = profile ? &profile->code : NULL;
     block.code = backend_compile(&out, ir);
     if (!block.code)
         return CACHE_TOO_BIG;
     if (!out.portable)
         block.store_file = 0;
-    block.profile = NULL;
     *added = cache_publish(arena, &out, &block);
-    if (made->profile)
-        profile_code(made->profile, block.code, (*added)->host_bytes, (uint64_t)cache_executable(block.code));
+    if (profile)
+        profile_code(profile, block.code, (*added)->host_bytes, (uint64_t)cache_executable(block.code));
     cache.stats.blocks++;
     cache.stats.guest_instructions += block.guest_bytes / 4;
     cache.stats.host_bytes += (*added)->host_bytes;

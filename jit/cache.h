@@ -49,7 +49,6 @@ struct jit_block {
     uint8_t landing;         /* which kinds of branches may lead here: landing.h */
     bool fixed;              /* good for this pc only */
     _Atomic bool retired;
-    struct block_profile *profile; /* where its runs are counted; or null */
 };
 
 /* What --stats shows: name, and what it counts. */
@@ -160,10 +159,13 @@ struct jit_block *cache_find(uint64_t pc);
  * adding is none that somebody runs. */
 const struct jit_block *cache_block_at(uint64_t address);
 
-/* Adds the block of *ir to the cache; *made has what is known of it beside the code. With the lock held. Null: no arena is free yet (CACHE_FULL), or the back end
- * cannot do it (CACHE_TOO_BIG). */
+struct block_profile;
+
+/* Adds the block of *ir to the cache; *made has what is known of it beside the code, and *profile, if it isn't null, learns
+ * of that. With the lock held. Null: no arena is free yet (CACHE_FULL), or the back end cannot do it (CACHE_TOO_BIG). */
 enum cache_answer { CACHE_ADDED, CACHE_FULL, CACHE_TOO_BIG };
-enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *made, struct jit_block **added);
+enum cache_answer cache_add(const struct ir_block *ir, const struct jit_block *made, struct block_profile *profile,
+                            struct jit_block **added);
 
 /* The steps of this, for others who have code: the arena that it goes to, or null (CACHE_FULL); where to write it; and
  * the block with all that was written, which can be found from then on. */

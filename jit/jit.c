@@ -79,11 +79,12 @@ static void lift(struct cpu *cpu, unsigned insns)
 }
 
 /* With the lock held: adds what lift() made, unless somebody else was faster. */
-static enum cache_answer add(const struct ir_block *ir, const struct jit_block *made, struct jit_block **block)
+static enum cache_answer add(const struct ir_block *ir, const struct jit_block *made, struct block_profile *profile,
+                             struct jit_block **block)
 {
     if ((*block = cache_find(ir->pc)))
         return CACHE_ADDED;
-    enum cache_answer answer = cache_add(ir, made, block);
+    enum cache_answer answer = cache_add(ir, made, profile, block);
     if (answer == CACHE_ADDED && !logs_blocks())
         links_of_new(*block);
     return answer;
@@ -127,12 +128,11 @@ static struct jit_block *compile(struct cpu *cpu)
                 .store_place = place,
                 .store_file = (uint8_t)file,
                 .landing = (uint8_t)landing_at(cpu->pc),
-                .profile = profile,
             };
             pthread_mutex_lock(&cache.lock);
             stale = jit->lift_is_stale;
             if (!stale)
-                answer = add(jit->ir, &made, &block);
+                answer = add(jit->ir, &made, profile, &block);
             atomic_store_explicit(&jit->lifting, NO_PC, memory_order_relaxed);
             pthread_mutex_unlock(&cache.lock);
         } while (stale);
