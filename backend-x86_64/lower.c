@@ -245,7 +245,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->careful = jit_traps_within(block->pc, block->pc + 4 * (uint64_t)instructions);
     l->cold_count = l->way_out_count = l->exit_count = l->literal_count = l->kept_count = 0;
     buffer->reloc_count = 0;
-    buffer->portable = buffer->reloc_capacity && !l->careful && !backend_exact_underflow;
+    buffer->portable = buffer->reloc_capacity && !block->critical && !l->careful && !backend_exact_underflow;
     buffer->fixed = false;
     l->call_miss_count = 0;
     if (buffer->profile)

@@ -1,5 +1,6 @@
 /* Runs guest code by the engine that was chosen, with everything armed that an engine needs. */
 #include <xemu/cpu.h>
+#include <xemu/critical.h>
 #include <xemu/exit.h>
 #include <xemu/fault.h>
 #include <xemu/fp.h>
@@ -36,25 +37,17 @@ static bool is_access_by_sp(uint64_t pc)
     case A64_SET: /* 31 is ZR */
         return false;
     default:
-        return (word >> 25 & 5) == 4 && in.rn == 31; /* Arm ARM C4.1.94 */
+        return a64_is_access(word) && in.rn == 31;
     }
 }
 
-/* Lifts a block of at most this many instructions, verifies it, and evaluates the IR. It doesn't know what FPCR.AH and
- * NEP change, as compiled code doesn't: the interpreter runs one instruction then. */
-static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
+/* Lifts a block of at most this many instructions, verifies it, and evaluates the IR. */
+static enum exit_reason evaluate(struct cpu *cpu, unsigned instructions)
 {
     static __thread struct ir_block *block;
+    unsigned where;
     if (!block && !(block = malloc(sizeof *block)))
         die(126, "not enough memory for an IR block");
-    unsigned where;
-    fetch_check(cpu);
-    if (!landing_end(cpu, landing_at(cpu->pc)))
-        return EXIT_BRANCH_TARGET;
-    if (!is_aligned(cpu) && is_access_by_sp(cpu->pc))
-        fault_raise(cpu, SIGBUS, BUS_ADRALN, cpu->x[31]);
-    if (cpu->fpcr & (FPCR_AH | FPCR_NEP))
-        return interp_instruction(cpu);
     lift_block(block, cpu->pc, instructions, NULL);
     const char *wrong = ir_verify(block, &where);
     if (wrong || log_on(LOG_IR))
@@ -62,6 +55,21 @@ static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
     if (wrong)
         panic("IR block at %#lx, operation %u: %s", block->pc, where, wrong);
     return ir_eval(cpu, block);
+}
+
+enum exit_reason engine_instruction(struct cpu *cpu) { return evaluate(cpu, 1); }
+
+/* IR doesn't know what FPCR.AH and NEP change, as compiled code doesn't: the interpreter runs one instruction then. */
+static enum exit_reason ir_block_run(struct cpu *cpu, unsigned instructions)
+{
+    fetch_check(cpu);
+    if (!landing_end(cpu, landing_at(cpu->pc)))
+        return EXIT_BRANCH_TARGET;
+    if (!is_aligned(cpu) && is_access_by_sp(cpu->pc))
+        fault_raise(cpu, SIGBUS, BUS_ADRALN, cpu->x[31]);
+    if (cpu->fpcr & (FPCR_AH | FPCR_NEP))
+        return interp_instruction(cpu);
+    return evaluate(cpu, instructions);
 }
 
 /* The engine for tests. */
@@ -88,7 +96,7 @@ static enum exit_reason unaligned_run(struct cpu *cpu)
 static enum exit_reason fault_reason(const struct fault *fault)
 {
     if (!fault->signo)
-        return EXIT_MEMORY_COPY;
+        return fault->code == FAULT_CRITICAL ? EXIT_CRITICAL : EXIT_MEMORY_COPY;
     return fault->code == BUS_ADRALN && fault->signo == SIGBUS ? EXIT_ALIGN : EXIT_FAULT;
 }
 

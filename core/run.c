@@ -1,5 +1,6 @@
 /* The run loop: asks an engine to run guest code and acts on why it stopped. */
 #include <xemu/cpu.h>
+#include <xemu/critical.h>
 #include <xemu/exit.h>
 #include <xemu/log.h>
 #include <xemu/report.h>
@@ -62,6 +63,9 @@ void run_loop(struct cpu *cpu)
             memory_copy_again(cpu);
             if (stepping)
                 sys_stepped(cpu);
+            break;
+        case EXIT_CRITICAL:
+            critical_abort(cpu);
             break;
         case EXIT_SIGNAL:
             break;

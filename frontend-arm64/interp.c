@@ -4,6 +4,7 @@
 #include "interp_vocabulary.h"
 #include "meanings.inc"
 
+#include <xemu/critical.h>
 #include <xemu/guestmem.h>
 #include <xemu/landing.h>
 #include <xemu/log.h>
@@ -109,6 +110,14 @@ static enum exit_reason leave_behind(struct cpu *cpu, const struct entry *entry)
 {
     cpu->pc = entry->in.pc + 4;
     return EXIT_CODE;
+}
+
+/* A load or store of a critical section: by its IR, which knows of these. */
+static enum exit_reason critical(struct cpu *cpu, const struct entry *entry)
+{
+    cpu->pc = entry->in.pc;
+    enum exit_reason reason = engine_instruction(cpu);
+    return reason == EXIT_BRANCH ? entry[1].run(cpu, entry + 1) : reason;
 }
 
 /* One meaning, compiled for a width and for what `assumption` says of the instruction. The last call is a jump
@@ -267,12 +276,16 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
     struct entry *entry = block->entries;
     uint64_t end = (pc & ~(uint64_t)(PAGE - 1)) + PAGE, at = pc;
     bool ended = false;
+    struct critical_scan scan = CRITICAL_SCAN;
 
     for (int n = 0; !ended && at < end && n < MAX_BLOCK; n++, at += 4, entry++) {
         uint32_t word = (uint32_t)mem_load(at, 2);
         a64_decode(word, at, &entry->in);
         entry->run = handler_of(&entry->in);
         ended = ends_block(word) || repeats_itself(&entry->in) || entry->run == undefined;
+        critical_scan(&scan, &entry->in);
+        if (__builtin_expect(critical_section_at(at) && a64_is_access(word) && !ended, 0))
+            entry->run = critical;
     }
     if (!ended) {
         entry->run = end_of_block;

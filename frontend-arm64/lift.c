@@ -1,4 +1,5 @@
 /* The lifter: the meanings once more, in a vocabulary whose values are names of IR operations. */
+#include <xemu/critical.h>
 #include <xemu/exit.h>
 #include <xemu/fp.h>
 #include <xemu/insn.h>
@@ -192,6 +193,17 @@ static lifter *const lifters[A64_OP_COUNT] = {
 /* No instruction's meaning has more operations than this (LD4, ST4 of 16-byte vectors). */
 #define MAX_OPS_PER_INSN 128
 
+/* The stores of the instruction whose operations begin at `first` are those of a critical section. */
+static void mark_stores(struct cx *cx, unsigned first, uint64_t section)
+{
+    for (struct ir_insn *insn = cx->block->insns + first; insn < cx->block->insns + cx->block->count; insn++) {
+        if (insn->op != IR_store && insn->op != IR_store_vec && insn->op != IR_store_release)
+            continue;
+        insn->imm |= (int64_t)(section << CRITICAL_SHIFT) | (insn->op == IR_store_release ? CRITICAL_RELEASE : 0);
+        insn->op = insn->op == IR_store_vec ? IR_critical_store_vec : IR_critical_store;
+    }
+}
+
 static bool may_leave_for_good(const struct ir_insn *last)
 {
     return last->op == IR_branch_if || ir_is_call((enum ir_op)last->op);
@@ -200,19 +212,26 @@ static bool may_leave_for_good(const struct ir_insn *last)
 void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_goes_on *goes_on)
 {
     struct cx cx = {.block = block, .pc = pc, .guarded = guest_range_guarded(pc)};
-    uint64_t page_end = (pc | 4095) + 1;
+    uint64_t page_end = (pc | 4095) + 1, section;
+    struct critical_scan scan = CRITICAL_SCAN;
 
     block->pc = block->read_start = block->read_end = pc;
     block->count = 0;
+    block->critical = false;
     for (unsigned n = 0; n < max_insns && block->count < IR_MAX_INSNS - MAX_OPS_PER_INSN; n++, cx.pc += 4) {
         struct a64_insn in;
         if (cx.pc == page_end || (goes_on && n && may_leave_for_good(&block->insns[block->count - 1]) && !goes_on(cx.pc)))
             break;
         a64_decode((uint32_t)mem_load(cx.pc, 2), cx.pc, &in);
         cx.w = a64_has_sf(in.op) && !in.sf ? 32 : 64;
+        unsigned first = block->count;
+        block->critical |= critical_scan(&scan, &in);
         append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
         block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
+        if (__builtin_expect((section = critical_section_at(cx.pc)) != 0, 0))
+            mark_stores(&cx, first, section);
+        block->critical |= section != 0;
         if (cx.sp_moved)
             v_check_sp(&cx, v_get_x(&cx, 31));
         cx.sp_moved = false;

@@ -6,6 +6,7 @@
 #include "stack.h"
 #include "elf.h"
 
+#include <xemu/critical.h>
 #include <xemu/features.h>
 #include <xemu/guestmem.h>
 #include <xemu/options.h>
@@ -96,41 +97,47 @@ struct pointers {
     uint64_t execfn, platform, random;
 };
 
+/* What the host's kernel says, if it does. */
+static Elf64_auxv_t of_host(uint64_t type)
+{
+    uint64_t value = getauxval(type);
+    return (Elf64_auxv_t){value ? type : AT_IGNORE, {value}};
+}
+
 static size_t fill_auxv(Elf64_auxv_t *auxv, const struct guest_image *image, unsigned phnum,
                         const struct pointers *at)
 {
-    const struct {
-        uint64_t type, value;
-    } entries[AUXV_MAX] = {
-        {image->vdso ? AT_SYSINFO_EHDR : AT_IGNORE, image->vdso},
-        {AT_MINSIGSTKSZ, MINSIGSTKSZ},
-        {AT_HWCAP, cpu_hwcap()},
-        {AT_PAGESZ, PAGE},
-        {AT_CLKTCK, 100},
-        {AT_PHDR, image->phdr},
-        {AT_PHENT, sizeof(Elf64_Phdr)},
-        {AT_PHNUM, phnum},
-        {AT_BASE, image->interp_base},
-        {AT_FLAGS, 0},
-        {AT_ENTRY, image->program_entry},
-        {AT_UID, getuid()},
-        {AT_EUID, geteuid()},
-        {AT_GID, getgid()},
-        {AT_EGID, getegid()},
-        {AT_SECURE, getauxval(AT_SECURE)},
-        {AT_RANDOM, at->random},
-        {AT_HWCAP2, cpu_hwcap2()},
-        {AT_EXECFN, at->execfn},
-        {AT_PLATFORM, at->platform},
-        {AT_NULL, 0},
+    const Elf64_auxv_t entries[AUXV_MAX] = {
+        {image->vdso ? AT_SYSINFO_EHDR : AT_IGNORE, {image->vdso}},
+        {AT_MINSIGSTKSZ, {MINSIGSTKSZ}},
+        {AT_HWCAP, {cpu_hwcap()}},
+        {AT_PAGESZ, {PAGE}},
+        {AT_CLKTCK, {100}},
+        {AT_PHDR, {image->phdr}},
+        {AT_PHENT, {sizeof(Elf64_Phdr)}},
+        {AT_PHNUM, {phnum}},
+        {AT_BASE, {image->interp_base}},
+        {AT_FLAGS, {0}},
+        {AT_ENTRY, {image->program_entry}},
+        {AT_UID, {getuid()}},
+        {AT_EUID, {geteuid()}},
+        {AT_GID, {getgid()}},
+        {AT_EGID, {getegid()}},
+        {AT_SECURE, {getauxval(AT_SECURE)}},
+        {AT_RANDOM, {at->random}},
+        {AT_HWCAP2, {cpu_hwcap2()}},
+        of_host(AT_RSEQ_FEATURE_SIZE),
+        of_host(AT_RSEQ_ALIGN),
+        {AT_EXECFN, {at->execfn}},
+        {AT_PLATFORM, {at->platform}},
+        {AT_NULL, {0}},
     };
     size_t n = 0;
     for (size_t i = 0;; i++) {
-        if (entries[i].type == AT_IGNORE)
+        if (entries[i].a_type == AT_IGNORE)
             continue;
-        auxv[n].a_type = entries[i].type;
-        auxv[n++].a_un.a_val = entries[i].value;
-        if (entries[i].type == AT_NULL)
+        auxv[n++] = entries[i];
+        if (entries[i].a_type == AT_NULL)
             return n * sizeof *auxv;
     }
 }

@@ -1,4 +1,5 @@
 /* Signals as the guest sees them: actions, masks, waiting, and delivery between two instructions. */
+#include <xemu/critical.h>
 #include <xemu/fault.h>
 #include <xemu/log.h>
 #include <xemu/sys.h>
@@ -294,6 +295,7 @@ static void deliver(struct cpu *cpu, const siginfo_t *arrived)
         signal_default(cpu->task, info);
         return;
     }
+    critical_abort(cpu);
     if (!signal_push_frame(cpu, &action, info))
         frame_failed(cpu, info->si_signo);
 }

@@ -58,6 +58,11 @@ struct task {
 
     struct limits *limits, borrowed_limits;
 
+    struct rseq_area {
+        uint64_t address; /* 0: none is registered */
+        uint32_t length, signature;
+    } rseq;
+
     struct arm64_stack altstack;
     uint64_t fault_address, fault_esr; /* of the last synchronous fault, for the frames */
 
@@ -72,6 +77,9 @@ struct task {
 
 /* The facts of the image for this process. */
 extern struct guest_image guest_image;
+
+/* Restartable sequences: the kernel writes no more to the memory of a thread that ends. */
+void rseq_end(struct cpu *cpu);
 
 /* ---- signals ---- */
 

@@ -1,4 +1,5 @@
 /* Guest threads: each is a host thread with a cpu, a task and a small host stack. */
+#include <xemu/critical.h>
 #include <xemu/ending.h>
 #include <xemu/exit.h>
 #include <xemu/fault.h>
@@ -12,7 +13,6 @@
 #include <xemu/sanitizer.h>
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -95,6 +95,7 @@ struct cpu *task_copy(const struct cpu *from, bool share_sighand)
     *cpu = *from;
     cpu->stop = 0;
     cpu->excl_addr = EXCL_NONE;
+    cpu->rseq = 0; /* the kernel registers no thread but the one that asks for it */
     cpu->recover = NULL;
     cpu->interp = NULL;
     cpu->jit = NULL;
@@ -191,12 +192,14 @@ void threads_fork_prepare(struct task *task)
     pthread_mutex_lock(&task->sighand->lock);
     sampler_before_fork();
     guestmem_fork_prepare();
+    critical_fork_prepare();
     jit_fork_prepare();
 }
 
 void threads_fork_done(struct task *task, enum forked forked)
 {
     jit_fork_done(forked == FORKED_PARENT ? NULL : this_cpu);
+    critical_fork_done();
     guestmem_fork_done();
     pthread_mutex_unlock(&task->sighand->lock);
     uring_fork_done(forked != FORKED_PARENT);
@@ -335,18 +338,6 @@ int64_t thread_create(struct cpu *cpu, const struct clone_args64 *args)
 
 bool thread_is_last(void) { return living == 1; }
 
-/* As in a kernel without rseq. */
-int64_t sys_membarrier(struct cpu *cpu, const uint64_t args[6])
-{
-    enum { RSEQ = MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ };
-    int command = (int)args[0];
-    (void)cpu;
-    if (command & RSEQ)
-        return -EINVAL;
-    int64_t result = host_call(SYS_membarrier, args);
-    return command == MEMBARRIER_CMD_QUERY && result > 0 ? result & ~RSEQ : result;
-}
-
 int64_t sys_exit_group(struct cpu *cpu, const uint64_t args[6])
 {
     if (!cpu->task->vfork_child) /* which counts for its parent */
@@ -360,6 +351,7 @@ int64_t sys_exit(struct cpu *cpu, const uint64_t args[6])
         return RESULT_RESTART;
     if (cpu->task->vfork_child)
         host_raw(SYS_exit, args[0], 0, 0, 0);
+    rseq_end(cpu);
     /* The last thread gives the process its status and ends it, with host threads that aren't the guest's (lenders,
      * a sanitizer's). The process's first thread stays in the kernel's books until then; its stack is never used
      * again. Others end through the C library, which has things of theirs to free. */

@@ -160,6 +160,8 @@ struct cpu {
     union vec args[4];     /* operands of a function, and its result */
     union vec spill[CPU_SPILLS]; /* values of compiled code that have no register */
     union vec constants[JIT_CONSTANTS]; /* for compiled code: enum jit_constant */
+
+    uint64_t rseq;         /* the thread's struct rseq in guest memory, or 0 */
 };
 
 #define EXCL_NONE UINT64_MAX

@@ -4,6 +4,7 @@
 #define XEMU_EVAL_H
 
 #include <xemu/cpu.h>
+#include <xemu/critical.h>
 #include <xemu/eval_support.h>
 #include <xemu/fp.h>
 #include <xemu/mem.h>

@@ -14,6 +14,7 @@ enum exit_reason {
     EXIT_SIGNAL,    /* cpu->stop was set: a signal or another request is pending; cpu->pc is the next instruction */
     EXIT_MEMORY_COPY, /* Memory Copy and Memory Set exception (FEAT_MOPS): cpu->pc of the instruction */
     EXIT_CODE,      /* the guest changed code (IC IVAU): cpu->pc is the next instruction */
+    EXIT_CRITICAL,  /* a store of a critical section was not done: cpu->pc of the instruction */
     EXIT_BRANCH_TARGET, /* Branch Target exception (FEAT_BTI): PSTATE.BTYPE says how control came to cpu->pc */
 };
 
@@ -23,6 +24,9 @@ enum exit_reason engine_run(struct cpu *cpu);
 
 /* The same for one instruction, by way of its intermediate representation; EXIT_BRANCH when it is done. */
 enum exit_reason engine_step(struct cpu *cpu);
+
+/* The same for an engine that is running, which has seen that cpu->pc may be executed. */
+enum exit_reason engine_instruction(struct cpu *cpu);
 
 /* Acts on EXIT_MEMORY_COPY: the registers and the pc are those before the prologue again. */
 void memory_copy_again(struct cpu *cpu);

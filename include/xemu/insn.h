@@ -26,5 +26,8 @@ void a64_switch_rows(const bool *feature_on);
 /* Does the table know the encoding while no meaning exists for it yet? */
 bool a64_is_todo(enum a64_op op);
 
+/* Loads and stores (Arm ARM C4.1.94). */
+static inline bool a64_is_access(uint32_t word) { return (word >> 25 & 5) == 4; }
+
 /* Does the operation come in 32 and 64 bits, by the field sf? */
 bool a64_has_sf(enum a64_op op);

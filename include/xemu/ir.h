@@ -113,6 +113,7 @@ static inline bool ir_may_be_dropped(const struct ir_insn *insn)
 struct ir_block {
     uint64_t pc;
     uint64_t read_start, read_end; /* the guest's code that it depends on */
+    bool critical; /* of a critical section (critical.h), or its descriptor's address is made here */
     unsigned count;
     struct ir_insn insns[IR_MAX_INSNS];
 };
