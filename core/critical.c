@@ -51,6 +51,37 @@ static struct section *find(uint64_t pc)
     return NULL;
 }
 
+static void forget(uint64_t start)
+{
+    pthread_mutex_lock(&sections.lock);
+    struct section *section = find(start);
+    if (section) {
+        sections.count--;
+        *section = sections.at[sections.count];
+    }
+    pthread_mutex_unlock(&sections.lock);
+}
+
+/* The section that the instruction at pc is in. One whose descriptor has gone, with the code, is none any more. */
+static bool known_section(uint64_t pc, struct section *section)
+{
+    struct section now;
+    if (!atomic_load_explicit(&sections.count, memory_order_relaxed))
+        return false;
+    pthread_mutex_lock(&sections.lock);
+    const struct section *found = find(pc);
+    if (found)
+        *section = *found;
+    pthread_mutex_unlock(&sections.lock);
+    if (!found)
+        return false;
+    if (read_section(section->descriptor, &now) && now.start == section->start && now.end == section->end &&
+        now.abort == section->abort)
+        return true;
+    forget(section->start);
+    return false;
+}
+
 /* With the lock held. Without memory for it the section is none: as where nobody preempts. */
 static void add(const struct section *section)
 {
@@ -94,27 +125,8 @@ bool critical_scan(struct critical_scan *scan, const struct a64_insn *in)
 
 uint64_t critical_section_at(uint64_t pc)
 {
-    if (!atomic_load_explicit(&sections.count, memory_order_relaxed))
-        return 0;
-    pthread_mutex_lock(&sections.lock);
-    const struct section *section = find(pc);
-    uint64_t descriptor = section ? section->descriptor : 0;
-    pthread_mutex_unlock(&sections.lock);
-    return descriptor;
-}
-
-void critical_forget(uint64_t start, uint64_t end)
-{
-    if (!atomic_load_explicit(&sections.count, memory_order_relaxed))
-        return;
-    pthread_mutex_lock(&sections.lock);
-    for (unsigned i = sections.count; i-- > 0;) {
-        if (sections.at[i].start < end && sections.at[i].end > start) {
-            sections.count--;
-            sections.at[i] = sections.at[sections.count];
-        }
-    }
-    pthread_mutex_unlock(&sections.lock);
+    struct section section;
+    return known_section(pc, &section) ? section.descriptor : 0;
 }
 
 void critical_fork_prepare(void) { pthread_mutex_lock(&sections.lock); }
@@ -206,15 +218,12 @@ void critical_store_vec(struct cpu *cpu, uint64_t addr, int64_t imm, union vec v
 
 void critical_abort(struct cpu *cpu)
 {
-    uint64_t now, none = 0;
-    if (!cpu->rseq || !critical_section_at(cpu->pc))
+    struct section section;
+    uint64_t address = cpu->rseq + offsetof(struct rseq, rseq_cs), now, none = 0;
+    if (!cpu->rseq || !known_section(cpu->pc, &section) || guest_copy_in(&now, address, sizeof now))
         return;
-    pthread_mutex_lock(&sections.lock);
-    const struct section *section = find(cpu->pc);
-    uint64_t address = cpu->rseq + offsetof(struct rseq, rseq_cs);
-    if (section && !guest_copy_in(&now, address, sizeof now) && (!now || now == section->descriptor)) {
+    if (!now || now == section.descriptor) {
         guest_copy_out(address, &none, sizeof none);
-        cpu->pc = section->abort;
+        cpu->pc = section.abort;
     }
-    pthread_mutex_unlock(&sections.lock);
 }

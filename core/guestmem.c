@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <xemu/critical.h>
 #include <xemu/jit.h>
 #include <xemu/log.h>
 
@@ -43,7 +42,6 @@ static void code_changed(uint64_t start, uint64_t end)
             continue;
         atomic_fetch_add_explicit(&code_generation, 1, memory_order_release);
         jit_code_changed(part.start, part.end);
-        critical_forget(part.start, part.end);
     }
 }
 

@@ -38,9 +38,6 @@ bool critical_scan(struct critical_scan *scan, const struct a64_insn *in); /* tr
 /* The address of the descriptor of the section that the instruction at pc is in, or 0. */
 uint64_t critical_section_at(uint64_t pc);
 
-/* Code in [start, end) is no longer what it was. */
-void critical_forget(uint64_t start, uint64_t end);
-
 /* Around fork(): nobody is changing what is known of them. */
 void critical_fork_prepare(void);
 void critical_fork_done(void);
