@@ -298,7 +298,8 @@ static const char *set_cpu(void *member, const char *value)
 
 static const char *set_cache_dir(void *member, const char *value)
 {
-    return strcmp(value, "none") ? set_path(member, value) : set_string(member, value);
+    bool none = !*value || strcmp(value, "none") == 0;
+    return none ? set_string(member, "none") : set_path(member, value);
 }
 
 static const char *set_strace(void *member, const char *value)
