@@ -51,54 +51,61 @@ static bool may_fold(const struct lower *l, unsigned v)
     return l->w[v].folded && (insn_at(l, v)->op != IR_and || l->w[v].uses == 1);
 }
 
-static void find_uses(struct lower *l)
+/* Whether the operation is one of those that computes() knows. */
+static bool is_foldable(enum ir_op op)
 {
-    const struct ir_block *block = l->block;
-    for (unsigned v = 0; v < block->count; v++)
-        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .folded = true, .bytes = 16};
-    for (unsigned v = block->count; v-- > 0;) { /* users come before what they use: all is known of them */
-        const struct ir_insn *insn = &block->insns[v];
-        l->w[v].folded = l->w[v].uses && may_fold(l, v);
-        if (!l->w[v].uses && ir_may_be_dropped(insn))
-            continue;
-        for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
-            l->w[insn->arg[i]].uses++;
-            if (!computes(l, v, i))
-                l->w[insn->arg[i]].folded = false;
-        }
-    }
+    return is_truth(op) || is_flags(op) || op == IR_carry || op == IR_and || op == IR_fneg || op == IR_shl || op == IR_add;
 }
 
-static void find_packed(struct lower *l)
+static void begin_values(struct lower *l)
 {
     for (unsigned v = 0; v < l->block->count; v++) {
         const struct ir_insn *insn = insn_at(l, v);
-        l->w[v].packed = jit_makes_flags(insn->op) ||
+        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .bytes = 16};
+        l->w[v].folded = is_foldable((enum ir_op)insn->op);
+        l->w[v].packed = jit_makes_flags((enum ir_op)insn->op) ||
                          (insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed));
     }
 }
 
-/* v, and everything that its users compute instead of it, is needed by operation `user`. */
-static void needed_by(struct lower *l, unsigned v, unsigned user)
+static bool is_dropped(const struct lower *l, unsigned v) { return !l->w[v].uses && ir_may_be_dropped(insn_at(l, v)); }
+
+static void find_uses(struct lower *l)
+{
+    for (unsigned v = l->block->count; v-- > 0;) { /* users come before what they use: all is known of them */
+        const struct ir_insn *insn = insn_at(l, v);
+        if (l->w[v].folded)
+            l->w[v].folded = l->w[v].uses && may_fold(l, v);
+        if (is_dropped(l, v))
+            continue;
+        for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
+            struct where *operand = &l->w[insn->arg[i]];
+            operand->uses++;
+            if (operand->folded && !computes(l, v, i))
+                operand->folded = false;
+        }
+    }
+}
+
+/* Whether users compute the operation, in its place or once more: its operands are needed as long as it is. */
+static bool is_repeated(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    if (l->w[v].last < user)
-        l->w[v].last = (uint16_t)user;
     bool again = l->w[v].folded || has_origin(insn->op) || insn->op == IR_cond;
-    if (l->w[v].via != NONE || l->w[v].capture != CAPTURE_FLAGS)
-        return;
-    for (unsigned i = 0; again && i < ir_ops[insn->op].args; i++)
-        needed_by(l, insn->arg[i], user);
+    return again && l->w[v].via == NONE && l->w[v].capture == CAPTURE_FLAGS;
 }
 
 static void find_lifetimes(struct lower *l)
 {
-    for (unsigned v = 0; v < l->block->count; v++) {
+    for (unsigned v = l->block->count; v-- > 0;) { /* the last need of v is known: all its users were here */
         const struct ir_insn *insn = insn_at(l, v);
-        if (!l->w[v].uses && ir_may_be_dropped(insn))
+        unsigned args = ir_ops[insn->op].args;
+        if (!args || is_dropped(l, v))
             continue;
-        for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
-            needed_by(l, insn->arg[i], v);
+        unsigned until = is_repeated(l, v) && l->w[v].last > v ? l->w[v].last : v;
+        for (unsigned i = 0; i < args; i++)
+            if (l->w[insn->arg[i]].last < until)
+                l->w[insn->arg[i]].last = (uint16_t)until;
     }
 }
 
@@ -152,8 +159,8 @@ static void find_targets(struct lower *l)
 
 static void analyse(struct lower *l)
 {
+    begin_values(l);
     find_uses(l);
-    find_packed(l);
     analyse_flags(l);
     find_lifetimes(l);
     find_targets(l);
@@ -221,8 +228,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
 static bool needs_code(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    return (!l->w[v].folded || insn->op == IR_fcmp) && !(!l->w[v].uses && ir_may_be_dropped(insn)) &&
-           l->w[v].via == NONE && !l->w[v].done;
+    return (!l->w[v].folded || insn->op == IR_fcmp) && !is_dropped(l, v) && l->w[v].via == NONE && !l->w[v].done;
 }
 
 static int32_t guest_instructions(const struct ir_block *block)

@@ -137,6 +137,8 @@ void load_lent(struct lower *l, uint32_t lent)
 
 void end_lending(struct lower *l)
 {
+    if (!l->lent)
+        return;
     for (unsigned i = PINS - LENDABLE; i < PINS; i++)
         if (l->lent >> pins[i].host & 1)
             evict(l, pins[i].host);

@@ -60,6 +60,9 @@ enum ir_flags {
     IR_IMM = 8,     /* .imm matters */
     IR_END = 16,    /* ends a block */
     IR_FPCR = 32,   /* depends on FPCR */
+    IR_ACCESS = 64, /* reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block */
+    IR_LEAVES = 128, /* may leave the block, by a fault or for good, or has an effect on more than registers and flags */
+    IR_DROPS = 256, /* no code is needed for it where nobody uses its result */
 };
 
 struct ir_op_info {
@@ -67,19 +70,12 @@ struct ir_op_info {
     uint8_t result;   /* enum ir_type */
     uint8_t args;     /* count */
     uint8_t arg[3];   /* enum ir_type */
-    uint8_t flags;    /* enum ir_flags */
+    uint16_t flags;   /* enum ir_flags */
 };
 
 extern const struct ir_op_info ir_ops[IR_OP_COUNT];
 
 static inline bool ir_is_call(enum ir_op op) { return op == IR_call || op == IR_call_to; }
-
-/* Reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block. */
-static inline bool ir_is_register_access(enum ir_op op)
-{
-    return op == IR_get_x || op == IR_put_x || op == IR_get_vreg || op == IR_put_vreg || op == IR_get_nzcv ||
-           op == IR_put_nzcv;
-}
 
 struct ir_insn {
     uint8_t op;      /* enum ir_op */
@@ -93,20 +89,8 @@ struct ir_insn {
 /* The sign of a NaN is kept where FPCR.AH says so: compiled code leaves this case to the interpreter. */
 static inline bool ir_is_sign(enum ir_op op) { return op == IR_fneg || op == IR_fabs; }
 
-/* What may leave the block, by a fault or for good, or has an effect on more than registers and flags. */
-static inline bool ir_may_leave(const struct ir_insn *insn)
-{
-    if (ir_is_sign((enum ir_op)insn->op))
-        return true;
-    return !ir_is_register_access((enum ir_op)insn->op) && insn->op != IR_mark && insn->op != IR_const &&
-           !(ir_ops[insn->op].flags & IR_PURE);
-}
-
-/* No code is needed for it where nobody uses its result. */
-static inline bool ir_may_be_dropped(const struct ir_insn *insn)
-{
-    return ir_ops[insn->op].flags & IR_PURE || (ir_is_register_access((enum ir_op)insn->op) && ir_ops[insn->op].result);
-}
+static inline bool ir_may_leave(const struct ir_insn *insn) { return ir_ops[insn->op].flags & IR_LEAVES; }
+static inline bool ir_may_be_dropped(const struct ir_insn *insn) { return ir_ops[insn->op].flags & IR_DROPS; }
 
 #define IR_MAX_INSNS 4096
 
