@@ -29,17 +29,23 @@ struct cx {
     bool ended;
 };
 
-static uint16_t append(struct cx *cx, struct ir_insn insn)
+/* The place of the next operation, to be written at once. */
+static inline struct ir_insn *next(struct cx *cx)
 {
     struct ir_block *block = cx->block;
-    if (block->count == IR_MAX_INSNS)
+    if (__builtin_expect(block->count == IR_MAX_INSNS, false))
         panic("IR block at %#lx is full", block->pc);
-    block->insns[block->count] = insn;
-    return (uint16_t)block->count++;
+    return &block->insns[block->count++];
 }
 
+static inline uint16_t last(const struct cx *cx) { return (uint16_t)(cx->block->count - 1); }
+
+/* Appends an operation with these members and returns its name. It is built where it stays: a struct that is passed on
+ * the stack is read right after it was written in parts, which the host does slowly. */
+#define APPEND(cx, ...) (*next(cx) = (struct ir_insn){__VA_ARGS__}, last(cx))
+
 #define VOCABULARY static inline __attribute__((unused))
-#define INT_VALUE(op_, w_, ...) (VAL){append(cx, (struct ir_insn){.op = IR_##op_, .w = (uint8_t)(w_), __VA_ARGS__})}
+#define INT_VALUE(op_, w_, ...) (VAL){APPEND(cx, .op = IR_##op_, .w = (uint8_t)(w_), __VA_ARGS__)}
 #define ARGS(...) .arg = {__VA_ARGS__}
 
 #define VOCABULARY_INT(name, PARAMS, ...)                                              \
@@ -55,7 +61,7 @@ static uint16_t append(struct cx *cx, struct ir_insn insn)
 #define VOCABULARY_SHAPED(name, result, PARAMS, ...)                                                          \
     VOCABULARY result v_##name PARAMS                                                                         \
     {                                                                                                         \
-        return (result){append(cx, (struct ir_insn){.op = IR_##name, .esz = s.esz, .lanes = s.lanes, __VA_ARGS__})}; \
+        return (result){APPEND(cx, .op = IR_##name, .esz = s.esz, .lanes = s.lanes, __VA_ARGS__)};               \
     }
 #define CX_SHAPE struct cx *cx, struct shape s
 #define KIND_V1(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a), ARGS(a.id))
@@ -85,9 +91,9 @@ static uint16_t append(struct cx *cx, struct ir_insn insn)
 #define KIND_FFX(name) VOCABULARY_SHAPED(name, VAL, (CX_SHAPE, VEC a, VEC b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
 
 #define VOCABULARY_EFFECT(name, result, PARAMS, ...) \
-    VOCABULARY result v_##name PARAMS { return (result){append(cx, (struct ir_insn){.op = IR_##name, __VA_ARGS__})}; }
+    VOCABULARY result v_##name PARAMS { return (result){APPEND(cx, .op = IR_##name, __VA_ARGS__)}; }
 #define VOCABULARY_VOID(name, PARAMS, ...) \
-    VOCABULARY void v_##name PARAMS { append(cx, (struct ir_insn){.op = IR_##name, __VA_ARGS__}); }
+    VOCABULARY void v_##name PARAMS { (void)APPEND(cx, .op = IR_##name, __VA_ARGS__); }
 #define KIND_E__(name)    VOCABULARY_VOID(name, (struct cx *cx, int64_t imm), .imm = imm)
 #define KIND_E__i(name)   VOCABULARY_EFFECT(name, VAL, (struct cx *cx, int64_t imm), .imm = imm)
 #define KIND_E__v(name)   VOCABULARY_EFFECT(name, VEC, (struct cx *cx, int64_t imm), .imm = imm)
@@ -130,7 +136,7 @@ VOCABULARY VEC merged(struct cx *cx, struct shape s, VEC value, unsigned r) { re
 
 static void end(struct cx *cx, struct ir_insn insn)
 {
-    append(cx, insn);
+    *next(cx) = insn;
     cx->ended = true;
 }
 
@@ -138,14 +144,14 @@ static void end(struct cx *cx, struct ir_insn insn)
 VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
 {
     if (kind == BRANCH_CALL)
-        append(cx, (struct ir_insn){.op = IR_call, .imm = (int64_t)target});
+        *next(cx) = (struct ir_insn){.op = IR_call, .imm = (int64_t)target};
     else
         end(cx, (struct ir_insn){.op = IR_branch, .imm = (int64_t)target});
 }
 
 VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 {
-    append(cx, (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target});
+    *next(cx) = (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target};
     if (target <= cx->pc)
         branch(cx, cx->pc + 4, BRANCH_PLAIN);
 }
@@ -155,7 +161,7 @@ VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
     if (kind == BRANCH_GUARDED && !cx->guarded)
         kind = BRANCH_PLAIN;
     if (kind == BRANCH_CALL)
-        append(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
+        *next(cx) = (struct ir_insn){.op = IR_call_to, .arg = {target.id}};
     else
         end(cx, (struct ir_insn){.op = IR_jump, .arg = {target.id}, .imm = kind});
 }
@@ -210,7 +216,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
             break;
         a64_decode((uint32_t)mem_load(cx.pc, 2), cx.pc, &in);
         cx.w = a64_has_sf(in.op) && !in.sf ? 32 : 64;
-        append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
+        *next(&cx) = (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc};
         block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
         if (cx.sp_moved)
