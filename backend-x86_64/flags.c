@@ -5,8 +5,6 @@
 
 enum { PACKED_N = 0x8000, PACKED_Z = 0x4000, PACKED_C = 0x100, PACKED_V = 1 };
 
-bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
-
 static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
 {
     return is_const(l, v) && (w == 32 || fits32(const_of(l, v)));

@@ -51,20 +51,21 @@ static bool may_fold(const struct lower *l, unsigned v)
     return l->w[v].folded && (insn_at(l, v)->op != IR_and || l->w[v].uses == 1);
 }
 
-/* Whether the operation is one of those that computes() knows. */
-static bool is_foldable(enum ir_op op)
-{
-    return is_truth(op) || is_flags(op) || op == IR_carry || op == IR_and || op == IR_fneg || op == IR_shl || op == IR_add;
-}
+/* What computes() knows, so that users may compute it. */
+static const bool is_foldable[IR_OP_COUNT] = {
+    [IR_cond] = true,     [IR_is_zero] = true,  [IR_is_nonzero] = true, [IR_test_bit] = true, [IR_fcmp] = true,
+    [IR_nzcv_sub] = true, [IR_nzcv_add] = true, [IR_nzcv_logic] = true, [IR_carry] = true,    [IR_and] = true,
+    [IR_fneg] = true,     [IR_shl] = true,      [IR_add] = true,
+};
 
 static void begin_values(struct lower *l)
 {
     for (unsigned v = 0; v < l->block->count; v++) {
         const struct ir_insn *insn = insn_at(l, v);
-        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .bytes = 16};
-        l->w[v].folded = is_foldable((enum ir_op)insn->op);
-        l->w[v].packed = jit_makes_flags((enum ir_op)insn->op) ||
-                         (insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed));
+        bool selects = insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed);
+        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .bytes = 16,
+                                 .folded = is_foldable[insn->op],
+                                 .packed = ir_ops[insn->op].flags & IR_FLAGS || selects};
     }
 }
 
@@ -184,6 +185,12 @@ static void lower_condition(struct lower *l, const struct ir_insn *insn)
     }
 }
 
+/* What no value is but an access to registers or memory. */
+static bool lower_effect(struct lower *l, const struct ir_insn *insn)
+{
+    return lower_memory(l, insn) || lower_flags(l, insn) || lower_check_sp(l, insn);
+}
+
 static void lower_insn(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
@@ -213,7 +220,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         break;
     default:
         lower_check_fpcr(l, insn);
-        if (lower_flags(l, insn) || lower_integer(l, insn) || lower_memory(l, insn) || lower_check_sp(l, insn))
+        if (ir_ops[insn->op].flags & IR_PURE ? lower_flags(l, insn) || lower_integer(l, insn) : lower_effect(l, insn))
             break;
         if (!l->plain && (lower_vector(l, insn) || lower_float(l, insn) || lower_atomic(l, insn)))
             break;
@@ -264,8 +271,9 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->pc = block->pc;
     analyse(l);
     for (l->now = 0; l->now < block->count; l->now++) {
-        if (needs_code(l, l->now))
-            lower_insn(l, insn_at(l, l->now));
+        if (!needs_code(l, l->now))
+            continue;
+        lower_insn(l, insn_at(l, l->now));
         end_operation(l);
     }
     end_instructions(l);

@@ -6,6 +6,8 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 
+#include <string.h>
+
 /* A struct, so that neither C operators nor `if` apply to a value. */
 typedef struct {
     uint16_t id;
@@ -20,8 +22,15 @@ struct shape {
     uint8_t esz, lanes;
 };
 
+/* Which value a guest register holds at this point of the block, or UNKNOWN. */
+enum { UNKNOWN = UINT16_MAX };
+struct contents {
+    uint16_t x[32], v[32], nzcv;
+};
+
 struct cx {
     struct ir_block *block;
+    struct contents now;
     uint64_t pc;
     unsigned w;
     bool guarded;  /* the page is (FEAT_BTI) */
@@ -123,6 +132,70 @@ VOCABULARY VAL v_address(struct cx *cx, uint64_t value)
     return INT_VALUE(const, 0, .esz = CONST_ADDRESS, .imm = (int64_t)value);
 }
 
+/* Guest registers that the block has read or written already are not read again, up to the next call:
+ *
+ *   mov x3, #5               put_x %0, #0x3
+ *   add x4, x3, x1           %3 = get_x #0x1
+ *                            %4 = add.64 %0, %3
+ */
+VOCABULARY VAL read_x(struct cx *cx, unsigned r)
+{
+    if (cx->now.x[r] == UNKNOWN)
+        cx->now.x[r] = v_get_x(cx, r).id;
+    return (VAL){cx->now.x[r]};
+}
+
+VOCABULARY VEC read_vreg(struct cx *cx, unsigned r)
+{
+    if (cx->now.v[r] == UNKNOWN)
+        cx->now.v[r] = v_get_vreg(cx, r).id;
+    return (VEC){cx->now.v[r]};
+}
+
+/* The operation stays, as a place where flags may be put (jit/pass_flags.c). */
+VOCABULARY VAL read_nzcv(struct cx *cx)
+{
+    uint16_t read = v_get_nzcv(cx, 0).id;
+    if (cx->now.nzcv == UNKNOWN)
+        cx->now.nzcv = read;
+    return (VAL){cx->now.nzcv};
+}
+
+static bool is_flags(const struct ir_block *block, unsigned value)
+{
+    const struct ir_insn *insn = &block->insns[value];
+    if (insn->op == IR_select)
+        return is_flags(block, insn->arg[0]) || is_flags(block, insn->arg[1]);
+    return ir_ops[insn->op].flags & IR_FLAGS;
+}
+
+/* A number put where flags are, and flags put where a number is, change their form on the way. */
+VOCABULARY void write_x(struct cx *cx, VAL value, unsigned r)
+{
+    v_put_x(cx, value, r);
+    cx->now.x[r] = is_flags(cx->block, value.id) ? UNKNOWN : value.id;
+}
+
+VOCABULARY void write_vreg(struct cx *cx, VEC value, unsigned r)
+{
+    v_put_vreg(cx, value, r);
+    cx->now.v[r] = value.id;
+}
+
+VOCABULARY void write_nzcv(struct cx *cx, VAL flags)
+{
+    v_put_nzcv(cx, flags, 0);
+    cx->now.nzcv = is_flags(cx->block, flags.id) ? flags.id : UNKNOWN;
+}
+
+static void forget_contents(struct cx *cx) { memset(&cx->now, 0xff, sizeof cx->now); }
+
+static void call(struct cx *cx, struct ir_insn insn)
+{
+    *next(cx) = insn;
+    forget_contents(cx);
+}
+
 /* Compiled code is not entered with FPCR.AH or FPCR.NEP (backend-x86_64/float.c). */
 VOCABULARY VEC negated(struct cx *cx, struct shape s, VEC a) { return v_fneg(cx, s, a); }
 VOCABULARY VEC absolute(struct cx *cx, struct shape s, VEC a) { return v_fabs(cx, s, a); }
@@ -144,7 +217,7 @@ static void end(struct cx *cx, struct ir_insn insn)
 VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
 {
     if (kind == BRANCH_CALL)
-        *next(cx) = (struct ir_insn){.op = IR_call, .imm = (int64_t)target};
+        call(cx, (struct ir_insn){.op = IR_call, .imm = (int64_t)target});
     else
         end(cx, (struct ir_insn){.op = IR_branch, .imm = (int64_t)target});
 }
@@ -161,7 +234,7 @@ VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
     if (kind == BRANCH_GUARDED && !cx->guarded)
         kind = BRANCH_PLAIN;
     if (kind == BRANCH_CALL)
-        *next(cx) = (struct ir_insn){.op = IR_call_to, .arg = {target.id}};
+        call(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
     else
         end(cx, (struct ir_insn){.op = IR_jump, .arg = {target.id}, .imm = kind});
 }
@@ -208,6 +281,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
     struct cx cx = {.block = block, .pc = pc, .guarded = guest_range_guarded(pc)};
     uint64_t page_end = (pc | 4095) + 1;
 
+    forget_contents(&cx);
     block->pc = block->read_start = block->read_end = pc;
     block->count = 0;
     for (unsigned n = 0; n < max_insns && block->count < IR_MAX_INSNS - MAX_OPS_PER_INSN; n++, cx.pc += 4) {
@@ -220,7 +294,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
         block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
         if (cx.sp_moved)
-            v_check_sp(&cx, v_get_x(&cx, 31));
+            v_check_sp(&cx, read_x(&cx, 31));
         cx.sp_moved = false;
         if (cx.ended)
             return;

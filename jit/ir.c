@@ -14,8 +14,11 @@
 #define LEAVES(op, flags) \
     (op == IR_fneg || op == IR_fabs || !(ACCESSES(op) || op == IR_mark || op == IR_const || (flags) & IR_PURE))
 #define DROPS(op, result, flags) ((flags) & IR_PURE || (ACCESSES(op) && result))
-#define ALL_FLAGS(op, result, flags)                                                                           \
-    (flags) | (ACCESSES(op) ? IR_ACCESS : 0) | (LEAVES(op, flags) ? IR_LEAVES : 0) | (DROPS(op, result, flags) ? IR_DROPS : 0)
+#define IS_FLAGS(op)                                                                                          \
+    (op == IR_get_nzcv || op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_adc || op == IR_nzcv_logic || op == IR_fcmp)
+#define ALL_FLAGS(op, result, flags)                                                     \
+    (flags) | (ACCESSES(op) ? IR_ACCESS : 0) | (LEAVES(op, flags) ? IR_LEAVES : 0) | \
+        (DROPS(op, result, flags) ? IR_DROPS : 0) | (IS_FLAGS(op) ? IR_FLAGS : 0)
 /* name, result, argument types, flags */
 #define INFO(name, result, count, a, b, c, flags) \
     [IR_##name] = {#name, result, count, {a, b, c}, ALL_FLAGS(IR_##name, result, flags)},

@@ -68,7 +68,6 @@ static void lift(struct cpu *cpu, unsigned insns)
     atomic_store(&jit->lifting, cpu->pc & ~(uint64_t)(PAGE - 1)); /* before the first byte is read */
     fetch_check(cpu);
     lift_block(jit->ir, cpu->pc, insns, is_warm);
-    pass_forward(jit->ir);
     verify(jit->ir);
     pass_conditions(jit->ir);
     verify(jit->ir);

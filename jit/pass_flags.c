@@ -3,7 +3,7 @@
  * flags are written on the other side.
  *
  *   put_nzcv %4, #0x0        const                   (no operation)
- *   %6 = get_nzcv #0x0   =>  %6 = get_nzcv #0x0      (pass_forward: its users read %4)
+ *   %6 = get_nzcv #0x0   =>  %6 = get_nzcv #0x0      (without users: the lifter knew %4)
  *   %7 = cond %4, ...        %7 = cond %4, ...
  *   branch_if %7, #X         branch_if %7, #X        where X and Y begin with comparisons;
  *   branch #Y                branch #Y               put_nzcv %4, #0x1 if X reads the flags

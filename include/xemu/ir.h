@@ -62,14 +62,17 @@ enum ir_flags {
     IR_FPCR = 32,   /* depends on FPCR */
     IR_ACCESS = 64, /* reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block */
     IR_LEAVES = 128, /* may leave the block, by a fault or for good, or has an effect on more than registers and flags */
-    IR_DROPS = 256, /* no code is needed for it where nobody uses its result */
+    IR_FLAGS = 256, /* its result is flags, which compiled code keeps in the host's format */
+    IR_DROPS = 512, /* no code is needed for it where nobody uses its result */
 };
+
+enum { IR_MAX_ARGS = 3 };
 
 struct ir_op_info {
     const char *name;
     uint8_t result;   /* enum ir_type */
     uint8_t args;     /* count */
-    uint8_t arg[3];   /* enum ir_type */
+    uint8_t arg[IR_MAX_ARGS]; /* enum ir_type */
     uint16_t flags;   /* enum ir_flags */
 };
 
@@ -82,7 +85,7 @@ struct ir_insn {
     uint8_t w;       /* 32 or 64 where IR_WIDTH, else 0 */
     uint8_t esz;     /* log2 of a lane's bytes where IR_SHAPE */
     uint8_t lanes;
-    uint16_t arg[3]; /* indices of earlier operations of the same block */
+    uint16_t arg[IR_MAX_ARGS]; /* indices of earlier operations of the same block; 0 where it has fewer */
     int64_t imm;
 };
 
