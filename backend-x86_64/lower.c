@@ -77,18 +77,20 @@ static void find_uses(struct lower *l)
         const struct ir_insn *insn = insn_at(l, v);
         if (l->w[v].folded)
             l->w[v].folded = l->w[v].uses && may_fold(l, v);
-        if (is_dropped(l, v))
+        unsigned args = ir_ops[insn->op].args;
+        if (!args || is_dropped(l, v))
             continue;
-        for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
+        for (unsigned i = 0; i < args; i++) {
             struct where *operand = &l->w[insn->arg[i]];
-            operand->uses++;
+            if (!operand->uses++)
+                operand->last = (uint16_t)v;
             if (operand->folded && !computes(l, v, i))
                 operand->folded = false;
         }
     }
 }
 
-/* Whether users compute the operation, in its place or once more: its operands are needed as long as it is. */
+/* Whether users compute the operation, in its place or once more. */
 static bool is_repeated(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
@@ -96,17 +98,16 @@ static bool is_repeated(const struct lower *l, unsigned v)
     return again && l->w[v].via == NONE && l->w[v].capture == CAPTURE_FLAGS;
 }
 
+/* The operands of such an operation are needed as long as it is itself. */
 static void find_lifetimes(struct lower *l)
 {
     for (unsigned v = l->block->count; v-- > 0;) { /* the last need of v is known: all its users were here */
         const struct ir_insn *insn = insn_at(l, v);
-        unsigned args = ir_ops[insn->op].args;
-        if (!args || is_dropped(l, v))
+        if (!is_foldable[insn->op] || !is_repeated(l, v))
             continue;
-        unsigned until = is_repeated(l, v) && l->w[v].last > v ? l->w[v].last : v;
-        for (unsigned i = 0; i < args; i++)
-            if (l->w[insn->arg[i]].last < until)
-                l->w[insn->arg[i]].last = (uint16_t)until;
+        for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
+            if (l->w[insn->arg[i]].last < l->w[v].last)
+                l->w[insn->arg[i]].last = l->w[v].last;
     }
 }
 

@@ -130,7 +130,7 @@ static struct jit_block *compile(struct cpu *cpu)
                 .guest_bytes = guest_bytes(jit->ir),
                 .read_before = (uint16_t)(cpu->pc - jit->ir->read_start),
                 .read_bytes = (uint16_t)(jit->ir->read_end - jit->ir->read_start),
-                .guest_hash = store_hash(jit->ir->read_start, jit->ir->read_end),
+                .guest_hash = file ? store_hash(jit->ir->read_start, jit->ir->read_end) : 0,
                 .store_place = place,
                 .store_file = (uint8_t)file,
                 .landing = (uint8_t)landing_at(cpu->pc),

@@ -132,11 +132,12 @@ static bool is_dead_at(struct ir_block *block, uint64_t pc, bool same)
 
 static bool is_used(const struct ir_block *block, unsigned v)
 {
-    for (unsigned i = v + 1; i < block->count; i++)
-        for (unsigned a = 0; a < ir_ops[block->insns[i].op].args; a++)
-            if (block->insns[i].arg[a] == v)
-                return true;
-    return false;
+    bool used = false;
+    for (unsigned i = v + 1; i < block->count && !used; i++) {
+        const uint16_t *arg = block->insns[i].arg;
+        used = (arg[0] == v) | (arg[1] == v) | (arg[2] == v); /* also if it has fewer, where v is 0 */
+    }
+    return used;
 }
 
 /* A branch whose two sides are all that may need the flags. */
