@@ -5,8 +5,6 @@
 
 enum { PACKED_N = 0x8000, PACKED_Z = 0x4000, PACKED_C = 0x100, PACKED_V = 1 };
 
-bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
-
 static bool is_small_const(const struct lower *l, unsigned v, unsigned w)
 {
     return is_const(l, v) && (w == 32 || fits32(const_of(l, v)));
@@ -495,15 +493,15 @@ static void analyse_conditions(struct lower *l, unsigned v)
     unsigned found = 0, conditions = 0, wanted = 0;
     if (twin == NONE)
         return;
-    for (unsigned c = v + 1; c < l->block->count; c++) { /* other uses fail the count */
-        bool folded = (insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses) || is_late(l, c);
-        conditions += folded && insn_at(l, c)->arg[0] == v;
+    for (unsigned c = v + 1; c <= l->w[v].last; c++) { /* other uses fail the count */
+        bool condition = insn_at(l, c)->op == IR_cond && l->w[c].folded && l->w[c].uses;
+        if (insn_at(l, c)->arg[0] != v || !(condition || is_late(l, c)))
+            continue;
+        conditions++;
+        wanted += condition ? l->w[c].uses : 0;
     }
     if (conditions != l->w[v].uses)
         return;
-    for (unsigned c = v + 1; c < l->block->count; c++)
-        if (insn_at(l, c)->op == IR_cond && insn_at(l, c)->arg[0] == v)
-            wanted += l->w[c].uses;
     for (unsigned user = (unsigned)twin + 1; user < l->block->count; user++) {
         if (reads_condition(l, user, v)) { /* a branch writes no flags on its way through */
             found++;
@@ -528,16 +526,17 @@ static void analyse_carry(struct lower *l, unsigned v)
 {
     unsigned carries = 0, readers = 0, reader = 0;
     int sum = insn_at(l, v)->op == IR_nzcv_adc ? sum_behind(l, v) : twin_of(l, v);
-    for (unsigned user = v + 1; user < l->block->count; user++) {
+    for (unsigned user = v + 1; user <= l->w[v].last; user++)
         if (insn_at(l, user)->op == IR_carry && insn_at(l, user)->arg[0] == v && l->w[user].folded)
             carries += l->w[user].uses != 0;
+    if (carries != l->w[v].uses)
+        return;
+    for (unsigned user = v + 1; user < l->block->count; user++) {
         if (!reads_carry(l, user, v) || (readers && sum_behind(l, reader) == (int)user))
             continue;
         reader = user;
         readers++;
     }
-    if (carries != l->w[v].uses)
-        return;
     l->w[v].capture = CAPTURE_CARRY;
     unsigned between = sum == NONE || insn_at(l, v)->op == IR_nzcv_adc ? v + 1 : (unsigned)sum + 1;
     while (between < reader && ((int)between == sum || lets_pass(l, between)))
@@ -553,7 +552,7 @@ void analyse_flags(struct lower *l)
 {
     for (unsigned v = 0; v < l->block->count; v++) {
         enum ir_op op = (enum ir_op)insn_at(l, v)->op;
-        if (!l->w[v].uses)
+        if (!(ir_ops[op].flags & IR_FLAGS) || !l->w[v].uses)
             continue;
         if (op == IR_nzcv_sub || op == IR_nzcv_add)
             analyse_conditions(l, v);

@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-/* Arguments and results, callee-saved registers, SP: what compiled programs use most. And the frame record: what each
- * call saves and each return loads again is a chain through memory otherwise. */
-const struct pin pins[PINS] = {{0, RBX},  {1, R8},   {2, R9},   {3, R10},  {4, R11},  {19, R12},
-                               {20, R13}, {21, R14}, {31, R15}, {30, RDI}, {29, RSI}};
+#define PAIR(guest, host) {guest, host},
+#define BY_GUEST(guest, host) [guest] = host,
+const struct pin pins[PINS] = {EACH_PIN(PAIR)};
+const uint8_t x_pin[32] = {EACH_PIN(BY_GUEST)};
 const uint8_t temps[TEMPS] = {RAX, RCX, RDX};
 
 struct host host = {.level = HOST_V2};

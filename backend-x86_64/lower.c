@@ -51,54 +51,63 @@ static bool may_fold(const struct lower *l, unsigned v)
     return l->w[v].folded && (insn_at(l, v)->op != IR_and || l->w[v].uses == 1);
 }
 
+/* What computes() knows, so that users may compute it. */
+static const bool is_foldable[IR_OP_COUNT] = {
+    [IR_cond] = true,     [IR_is_zero] = true,  [IR_is_nonzero] = true, [IR_test_bit] = true, [IR_fcmp] = true,
+    [IR_nzcv_sub] = true, [IR_nzcv_add] = true, [IR_nzcv_logic] = true, [IR_carry] = true,    [IR_and] = true,
+    [IR_fneg] = true,     [IR_shl] = true,      [IR_add] = true,
+};
+
+static void begin_values(struct lower *l)
+{
+    for (unsigned v = 0; v < l->block->count; v++) {
+        const struct ir_insn *insn = insn_at(l, v);
+        bool selects = insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed);
+        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .bytes = 16,
+                                 .folded = is_foldable[insn->op],
+                                 .packed = ir_ops[insn->op].flags & IR_FLAGS || selects};
+    }
+}
+
+static bool is_dropped(const struct lower *l, unsigned v) { return !l->w[v].uses && ir_may_be_dropped(insn_at(l, v)); }
+
 static void find_uses(struct lower *l)
 {
-    const struct ir_block *block = l->block;
-    for (unsigned v = 0; v < block->count; v++)
-        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .folded = true, .bytes = 16};
-    for (unsigned v = block->count; v-- > 0;) { /* users come before what they use: all is known of them */
-        const struct ir_insn *insn = &block->insns[v];
-        l->w[v].folded = l->w[v].uses && may_fold(l, v);
-        if (!l->w[v].uses && ir_may_be_dropped(insn))
+    for (unsigned v = l->block->count; v-- > 0;) { /* users come before what they use: all is known of them */
+        const struct ir_insn *insn = insn_at(l, v);
+        if (l->w[v].folded)
+            l->w[v].folded = l->w[v].uses && may_fold(l, v);
+        unsigned args = ir_ops[insn->op].args;
+        if (!args || is_dropped(l, v))
             continue;
-        for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
-            l->w[insn->arg[i]].uses++;
-            if (!computes(l, v, i))
-                l->w[insn->arg[i]].folded = false;
+        for (unsigned i = 0; i < args; i++) {
+            struct where *operand = &l->w[insn->arg[i]];
+            if (!operand->uses++)
+                operand->last = (uint16_t)v;
+            if (operand->folded && !computes(l, v, i))
+                operand->folded = false;
         }
     }
 }
 
-static void find_packed(struct lower *l)
-{
-    for (unsigned v = 0; v < l->block->count; v++) {
-        const struct ir_insn *insn = insn_at(l, v);
-        l->w[v].packed = jit_makes_flags(insn->op) ||
-                         (insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed));
-    }
-}
-
-/* v, and everything that its users compute instead of it, is needed by operation `user`. */
-static void needed_by(struct lower *l, unsigned v, unsigned user)
+/* Whether users compute the operation, in its place or once more. */
+static bool is_repeated(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    if (l->w[v].last < user)
-        l->w[v].last = (uint16_t)user;
     bool again = l->w[v].folded || has_origin(insn->op) || insn->op == IR_cond;
-    if (l->w[v].via != NONE || l->w[v].capture != CAPTURE_FLAGS)
-        return;
-    for (unsigned i = 0; again && i < ir_ops[insn->op].args; i++)
-        needed_by(l, insn->arg[i], user);
+    return again && l->w[v].via == NONE && l->w[v].capture == CAPTURE_FLAGS;
 }
 
+/* The operands of such an operation are needed as long as it is itself. */
 static void find_lifetimes(struct lower *l)
 {
-    for (unsigned v = 0; v < l->block->count; v++) {
+    for (unsigned v = l->block->count; v-- > 0;) { /* the last need of v is known: all its users were here */
         const struct ir_insn *insn = insn_at(l, v);
-        if (!l->w[v].uses && ir_may_be_dropped(insn))
+        if (!is_foldable[insn->op] || !is_repeated(l, v))
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
-            needed_by(l, insn->arg[i], v);
+            if (l->w[insn->arg[i]].last < l->w[v].last)
+                l->w[insn->arg[i]].last = l->w[v].last;
     }
 }
 
@@ -152,8 +161,8 @@ static void find_targets(struct lower *l)
 
 static void analyse(struct lower *l)
 {
+    begin_values(l);
     find_uses(l);
-    find_packed(l);
     analyse_flags(l);
     find_lifetimes(l);
     find_targets(l);
@@ -175,6 +184,12 @@ static void lower_condition(struct lower *l, const struct ir_insn *insn)
         emit_late_put(l, put);
         l->flags_of = MAX_VALUES;
     }
+}
+
+/* What no value is but an access to registers or memory. */
+static bool lower_effect(struct lower *l, const struct ir_insn *insn)
+{
+    return lower_memory(l, insn) || lower_flags(l, insn) || lower_check_sp(l, insn);
 }
 
 static void lower_insn(struct lower *l, const struct ir_insn *insn)
@@ -206,7 +221,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         break;
     default:
         lower_check_fpcr(l, insn);
-        if (lower_flags(l, insn) || lower_integer(l, insn) || lower_memory(l, insn) || lower_check_sp(l, insn))
+        if (ir_ops[insn->op].flags & IR_PURE ? lower_flags(l, insn) || lower_integer(l, insn) : lower_effect(l, insn))
             break;
         if (!l->plain && (lower_vector(l, insn) || lower_float(l, insn) || lower_atomic(l, insn)))
             break;
@@ -221,8 +236,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
 static bool needs_code(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
-    return (!l->w[v].folded || insn->op == IR_fcmp) && !(!l->w[v].uses && ir_may_be_dropped(insn)) &&
-           l->w[v].via == NONE && !l->w[v].done;
+    return (!l->w[v].folded || insn->op == IR_fcmp) && !is_dropped(l, v) && l->w[v].via == NONE && !l->w[v].done;
 }
 
 static int32_t guest_instructions(const struct ir_block *block)
@@ -258,8 +272,9 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->pc = block->pc;
     analyse(l);
     for (l->now = 0; l->now < block->count; l->now++) {
-        if (needs_code(l, l->now))
-            lower_insn(l, insn_at(l, l->now));
+        if (!needs_code(l, l->now))
+            continue;
+        lower_insn(l, insn_at(l, l->now));
         end_operation(l);
     }
     end_instructions(l);

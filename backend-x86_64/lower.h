@@ -245,7 +245,8 @@ void call_stub(struct lower *l, const uint8_t *stub);
 
 /* flags.c: sets EFLAGS for a truth value; returns the condition that holds if it is 1. */
 enum x86_cc emit_truth(struct lower *l, unsigned v);
-bool has_origin(enum ir_op op); /* flags that a comparison or a test sets again */
+/* Flags that a comparison or a test sets again. */
+static inline bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_logic; }
 bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
 bool reads_condition(const struct lower *l, unsigned user, unsigned v); /* a branch or select: of flags v */

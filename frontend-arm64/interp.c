@@ -45,7 +45,7 @@ struct block {
 #define NO_PC 1 /* not aligned: no block is there */
 enum { HASH_SIZE = 1 << 14, SMALL_HASH_SIZE = 1 << 10, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
 /* Beside the compiler, which takes over what is run often: the rest need not be kept for long. */
-enum { SMALL_ARENA_BYTES = 32 << 10 };
+enum { SMALL_ARENA_BYTES = 128 << 10 };
 
 struct interp {
     uint64_t generation; /* of guest code, when the blocks were decoded */

@@ -7,6 +7,8 @@
 #include <xemu/log.h>
 #include <xemu/mem.h>
 
+#include <string.h>
+
 /* A struct, so that neither C operators nor `if` apply to a value. */
 typedef struct {
     uint16_t id;
@@ -21,8 +23,15 @@ struct shape {
     uint8_t esz, lanes;
 };
 
+/* Which value a guest register holds at this point of the block, or UNKNOWN. */
+enum { UNKNOWN = UINT16_MAX };
+struct contents {
+    uint16_t x[32], v[32], nzcv;
+};
+
 struct cx {
     struct ir_block *block;
+    struct contents now;
     uint64_t pc;
     unsigned w;
     bool guarded;  /* the page is (FEAT_BTI) */
@@ -30,17 +39,23 @@ struct cx {
     bool ended;
 };
 
-static uint16_t append(struct cx *cx, struct ir_insn insn)
+/* The place of the next operation, to be written at once. */
+static inline struct ir_insn *next(struct cx *cx)
 {
     struct ir_block *block = cx->block;
-    if (block->count == IR_MAX_INSNS)
+    if (__builtin_expect(block->count == IR_MAX_INSNS, false))
         panic("IR block at %#lx is full", block->pc);
-    block->insns[block->count] = insn;
-    return (uint16_t)block->count++;
+    return &block->insns[block->count++];
 }
 
+static inline uint16_t last(const struct cx *cx) { return (uint16_t)(cx->block->count - 1); }
+
+/* Appends an operation with these members and returns its name. It is built where it stays: a struct that is passed on
+ * the stack is read right after it was written in parts, which the host does slowly. */
+#define APPEND(cx, ...) (*next(cx) = (struct ir_insn){__VA_ARGS__}, last(cx))
+
 #define VOCABULARY static inline __attribute__((unused))
-#define INT_VALUE(op_, w_, ...) (VAL){append(cx, (struct ir_insn){.op = IR_##op_, .w = (uint8_t)(w_), __VA_ARGS__})}
+#define INT_VALUE(op_, w_, ...) (VAL){APPEND(cx, .op = IR_##op_, .w = (uint8_t)(w_), __VA_ARGS__)}
 #define ARGS(...) .arg = {__VA_ARGS__}
 
 #define VOCABULARY_INT(name, PARAMS, ...)                                              \
@@ -56,7 +71,7 @@ static uint16_t append(struct cx *cx, struct ir_insn insn)
 #define VOCABULARY_SHAPED(name, result, PARAMS, ...)                                                          \
     VOCABULARY result v_##name PARAMS                                                                         \
     {                                                                                                         \
-        return (result){append(cx, (struct ir_insn){.op = IR_##name, .esz = s.esz, .lanes = s.lanes, __VA_ARGS__})}; \
+        return (result){APPEND(cx, .op = IR_##name, .esz = s.esz, .lanes = s.lanes, __VA_ARGS__)};               \
     }
 #define CX_SHAPE struct cx *cx, struct shape s
 #define KIND_V1(name)  VOCABULARY_SHAPED(name, VEC, (CX_SHAPE, VEC a), ARGS(a.id))
@@ -86,9 +101,9 @@ static uint16_t append(struct cx *cx, struct ir_insn insn)
 #define KIND_FFX(name) VOCABULARY_SHAPED(name, VAL, (CX_SHAPE, VEC a, VEC b, int64_t imm), ARGS(a.id, b.id), .imm = imm)
 
 #define VOCABULARY_EFFECT(name, result, PARAMS, ...) \
-    VOCABULARY result v_##name PARAMS { return (result){append(cx, (struct ir_insn){.op = IR_##name, __VA_ARGS__})}; }
+    VOCABULARY result v_##name PARAMS { return (result){APPEND(cx, .op = IR_##name, __VA_ARGS__)}; }
 #define VOCABULARY_VOID(name, PARAMS, ...) \
-    VOCABULARY void v_##name PARAMS { append(cx, (struct ir_insn){.op = IR_##name, __VA_ARGS__}); }
+    VOCABULARY void v_##name PARAMS { (void)APPEND(cx, .op = IR_##name, __VA_ARGS__); }
 #define KIND_E__(name)    VOCABULARY_VOID(name, (struct cx *cx, int64_t imm), .imm = imm)
 #define KIND_E__i(name)   VOCABULARY_EFFECT(name, VAL, (struct cx *cx, int64_t imm), .imm = imm)
 #define KIND_E__v(name)   VOCABULARY_EFFECT(name, VEC, (struct cx *cx, int64_t imm), .imm = imm)
@@ -118,6 +133,70 @@ VOCABULARY VAL v_address(struct cx *cx, uint64_t value)
     return INT_VALUE(const, 0, .esz = CONST_ADDRESS, .imm = (int64_t)value);
 }
 
+/* Guest registers that the block has read or written already are not read again, up to the next call:
+ *
+ *   mov x3, #5               put_x %0, #0x3
+ *   add x4, x3, x1           %3 = get_x #0x1
+ *                            %4 = add.64 %0, %3
+ */
+VOCABULARY VAL read_x(struct cx *cx, unsigned r)
+{
+    if (cx->now.x[r] == UNKNOWN)
+        cx->now.x[r] = v_get_x(cx, r).id;
+    return (VAL){cx->now.x[r]};
+}
+
+VOCABULARY VEC read_vreg(struct cx *cx, unsigned r)
+{
+    if (cx->now.v[r] == UNKNOWN)
+        cx->now.v[r] = v_get_vreg(cx, r).id;
+    return (VEC){cx->now.v[r]};
+}
+
+/* The operation stays, as a place where flags may be put (jit/pass_flags.c). */
+VOCABULARY VAL read_nzcv(struct cx *cx)
+{
+    uint16_t read = v_get_nzcv(cx, 0).id;
+    if (cx->now.nzcv == UNKNOWN)
+        cx->now.nzcv = read;
+    return (VAL){cx->now.nzcv};
+}
+
+static bool is_flags(const struct ir_block *block, unsigned value)
+{
+    const struct ir_insn *insn = &block->insns[value];
+    if (insn->op == IR_select)
+        return is_flags(block, insn->arg[0]) || is_flags(block, insn->arg[1]);
+    return ir_ops[insn->op].flags & IR_FLAGS;
+}
+
+/* A number put where flags are, and flags put where a number is, change their form on the way. */
+VOCABULARY void write_x(struct cx *cx, VAL value, unsigned r)
+{
+    v_put_x(cx, value, r);
+    cx->now.x[r] = is_flags(cx->block, value.id) ? UNKNOWN : value.id;
+}
+
+VOCABULARY void write_vreg(struct cx *cx, VEC value, unsigned r)
+{
+    v_put_vreg(cx, value, r);
+    cx->now.v[r] = value.id;
+}
+
+VOCABULARY void write_nzcv(struct cx *cx, VAL flags)
+{
+    v_put_nzcv(cx, flags, 0);
+    cx->now.nzcv = is_flags(cx->block, flags.id) ? flags.id : UNKNOWN;
+}
+
+static void forget_contents(struct cx *cx) { memset(&cx->now, 0xff, sizeof cx->now); }
+
+static void call(struct cx *cx, struct ir_insn insn)
+{
+    *next(cx) = insn;
+    forget_contents(cx);
+}
+
 /* Compiled code is not entered with FPCR.AH or FPCR.NEP (backend-x86_64/float.c). */
 VOCABULARY VEC negated(struct cx *cx, struct shape s, VEC a) { return v_fneg(cx, s, a); }
 VOCABULARY VEC absolute(struct cx *cx, struct shape s, VEC a) { return v_fabs(cx, s, a); }
@@ -131,7 +210,7 @@ VOCABULARY VEC merged(struct cx *cx, struct shape s, VEC value, unsigned r) { re
 
 static void end(struct cx *cx, struct ir_insn insn)
 {
-    append(cx, insn);
+    *next(cx) = insn;
     cx->ended = true;
 }
 
@@ -139,14 +218,14 @@ static void end(struct cx *cx, struct ir_insn insn)
 VOCABULARY void branch(struct cx *cx, uint64_t target, enum branch_kind kind)
 {
     if (kind == BRANCH_CALL)
-        append(cx, (struct ir_insn){.op = IR_call, .imm = (int64_t)target});
+        call(cx, (struct ir_insn){.op = IR_call, .imm = (int64_t)target});
     else
         end(cx, (struct ir_insn){.op = IR_branch, .imm = (int64_t)target});
 }
 
 VOCABULARY void branch_if(struct cx *cx, VAL truth, uint64_t target)
 {
-    append(cx, (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target});
+    *next(cx) = (struct ir_insn){.op = IR_branch_if, .arg = {truth.id}, .imm = (int64_t)target};
     if (target <= cx->pc)
         branch(cx, cx->pc + 4, BRANCH_PLAIN);
 }
@@ -156,7 +235,7 @@ VOCABULARY void branch_to(struct cx *cx, VAL target, enum branch_kind kind)
     if (kind == BRANCH_GUARDED && !cx->guarded)
         kind = BRANCH_PLAIN;
     if (kind == BRANCH_CALL)
-        append(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
+        call(cx, (struct ir_insn){.op = IR_call_to, .arg = {target.id}});
     else
         end(cx, (struct ir_insn){.op = IR_jump, .arg = {target.id}, .imm = kind});
 }
@@ -215,6 +294,7 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
     uint64_t page_end = (pc | 4095) + 1, section;
     struct critical_scan scan = CRITICAL_SCAN;
 
+    forget_contents(&cx);
     block->pc = block->read_start = block->read_end = pc;
     block->count = 0;
     block->critical = false;
@@ -226,14 +306,14 @@ void lift_block(struct ir_block *block, uint64_t pc, unsigned max_insns, lift_go
         cx.w = a64_has_sf(in.op) && !in.sf ? 32 : 64;
         unsigned first = block->count;
         block->critical |= critical_scan(&scan, &in);
-        append(&cx, (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc});
+        *next(&cx) = (struct ir_insn){.op = IR_mark, .imm = (int64_t)cx.pc};
         block->read_end = cx.pc + 4;
         lifters[in.op](&cx, &in);
         if (__builtin_expect((section = critical_section_at(cx.pc)) != 0, 0))
             mark_stores(&cx, first, section);
         block->critical |= section != 0;
         if (cx.sp_moved)
-            v_check_sp(&cx, v_get_x(&cx, 31));
+            v_check_sp(&cx, read_x(&cx, 31));
         cx.sp_moved = false;
         if (cx.ended)
             return;

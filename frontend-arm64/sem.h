@@ -1,7 +1,8 @@
 /* The vocabulary of the meanings. sem_*.inc is compiled twice: by interp.c, where VAL is a uint64_t and VEC a
  * union vec, and by lift.c, where both name values of the IR. The includer defines VAL, VEC, struct cx (with the
  * members w, the operation's width in bits, and sp_moved, which it looks at behind each meaning), v_<name>() for each
- * row of ir_ops.def, v_const(), v_address(), negated(), absolute(), with_signs(), muladd_bfloat(), merged(), branch(),
+ * row of ir_ops.def, v_const(), v_address(), read_x() and write_x() with their kin for vector registers and flags,
+ * negated(), absolute(), with_signs(), muladd_bfloat(), merged(), branch(),
  * branch_if(), branch_to(), stop(); this file adds what both share.
  *
  *   v_add(cx, a, b)             at the instruction's width (in->sf); v64_add() always at 64 bits, v32_add() at 32
@@ -24,8 +25,8 @@
 
 /* General registers: 31 is ZR for get and put, SP for get_sp and put_sp. Values of width 32 are zero-extended
  * already, so that put writes all 64 bits. */
-SEM_HELPER VAL get64(struct cx *cx, unsigned r) { return r == 31 ? v_const(cx, 0) : v_get_x(cx, r); }
-SEM_HELPER VAL get64_sp(struct cx *cx, unsigned r) { return v_get_x(cx, r); }
+SEM_HELPER VAL get64(struct cx *cx, unsigned r) { return r == 31 ? v_const(cx, 0) : read_x(cx, r); }
+SEM_HELPER VAL get64_sp(struct cx *cx, unsigned r) { return read_x(cx, r); }
 
 SEM_HELPER VAL get(struct cx *cx, unsigned r)
 {
@@ -40,13 +41,13 @@ SEM_HELPER VAL get_sp(struct cx *cx, unsigned r)
 SEM_HELPER void put(struct cx *cx, unsigned r, VAL value)
 {
     if (r != 31)
-        v_put_x(cx, value, r);
+        write_x(cx, value, r);
 }
 
 /* keeps: SP is a multiple of 16 behind it if it was one before. Engines rely on that (core/engine.c). */
 SEM_HELPER void put_sp(struct cx *cx, unsigned r, VAL value, bool keeps)
 {
-    v_put_x(cx, value, r);
+    write_x(cx, value, r);
     cx->sp_moved |= r == 31 && !keeps;
 }
 
@@ -54,11 +55,11 @@ SEM_HELPER void put_sp(struct cx *cx, unsigned r, VAL value, bool keeps)
 SEM_HELPER bool keeps_sp(unsigned r, int64_t bytes) { return r == 31 && bytes % 16 == 0; }
 
 /* SIMD&FP registers. */
-SEM_HELPER VEC get_v(struct cx *cx, unsigned r) { return v_get_vreg(cx, r); }
-SEM_HELPER void put_v(struct cx *cx, unsigned r, VEC value) { v_put_vreg(cx, value, r); }
+SEM_HELPER VEC get_v(struct cx *cx, unsigned r) { return read_vreg(cx, r); }
+SEM_HELPER void put_v(struct cx *cx, unsigned r, VEC value) { write_vreg(cx, value, r); }
 
-SEM_HELPER VAL get_nzcv(struct cx *cx) { return v_get_nzcv(cx, 0); }
-SEM_HELPER void put_nzcv(struct cx *cx, VAL flags) { v_put_nzcv(cx, flags, 0); }
+SEM_HELPER VAL get_nzcv(struct cx *cx) { return read_nzcv(cx); }
+SEM_HELPER void put_nzcv(struct cx *cx, VAL flags) { write_nzcv(cx, flags); }
 SEM_HELPER VAL condition(struct cx *cx, unsigned cond) { return v64_cond(cx, get_nzcv(cx), cond); }
 SEM_HELPER VAL carry(struct cx *cx) { return v64_carry(cx, get_nzcv(cx)); }
 

@@ -7,8 +7,21 @@
 
 #define I IR_INT
 #define V IR_VEC
+/* What follows from the rest of a row. The sign of a NaN is kept where FPCR.AH says so, and compiled code leaves this case
+ * to the interpreter. */
+#define ACCESSES(op)                                                                                              \
+    (op == IR_get_x || op == IR_put_x || op == IR_get_vreg || op == IR_put_vreg || op == IR_get_nzcv || op == IR_put_nzcv)
+#define LEAVES(op, flags) \
+    (op == IR_fneg || op == IR_fabs || !(ACCESSES(op) || op == IR_mark || op == IR_const || (flags) & IR_PURE))
+#define DROPS(op, result, flags) ((flags) & IR_PURE || (ACCESSES(op) && result))
+#define IS_FLAGS(op)                                                                                          \
+    (op == IR_get_nzcv || op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_adc || op == IR_nzcv_logic || op == IR_fcmp)
+#define ALL_FLAGS(op, result, flags)                                                     \
+    (flags) | (ACCESSES(op) ? IR_ACCESS : 0) | (LEAVES(op, flags) ? IR_LEAVES : 0) | \
+        (DROPS(op, result, flags) ? IR_DROPS : 0) | (IS_FLAGS(op) ? IR_FLAGS : 0)
 /* name, result, argument types, flags */
-#define INFO(name, result, count, a, b, c, flags) [IR_##name] = {#name, result, count, {a, b, c}, flags},
+#define INFO(name, result, count, a, b, c, flags) \
+    [IR_##name] = {#name, result, count, {a, b, c}, ALL_FLAGS(IR_##name, result, flags)},
 #define INFO_I1(n)      INFO(n, I, 1, I, 0, 0, IR_PURE | IR_WIDTH)
 #define INFO_I1I(n)     INFO(n, I, 1, I, 0, 0, IR_PURE | IR_WIDTH | IR_IMM)
 #define INFO_I2(n)      INFO(n, I, 2, I, I, 0, IR_PURE | IR_WIDTH)

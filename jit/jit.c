@@ -68,7 +68,6 @@ static void lift(struct cpu *cpu, unsigned insns)
     atomic_store(&jit->lifting, cpu->pc & ~(uint64_t)(PAGE - 1)); /* before the first byte is read */
     fetch_check(cpu);
     lift_block(jit->ir, cpu->pc, insns, is_warm);
-    pass_forward(jit->ir);
     verify(jit->ir);
     pass_conditions(jit->ir);
     verify(jit->ir);
@@ -99,6 +98,13 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* The time since then, without that of looking at the clock: more than a microsecond on some virtual machines. */
+static uint64_t ns_since(uint64_t started)
+{
+    uint64_t now = now_ns(), look = now_ns() - now;
+    return now - started > look ? now - started - look : 0;
+}
+
 /* Compiles the block at cpu->pc; shorter blocks are tried when one doesn't fit the back end. Null: there is no room
  * before other threads have left the code that is to make room. */
 static struct jit_block *compile(struct cpu *cpu)
@@ -124,7 +130,7 @@ static struct jit_block *compile(struct cpu *cpu)
                 .guest_bytes = guest_bytes(jit->ir),
                 .read_before = (uint16_t)(cpu->pc - jit->ir->read_start),
                 .read_bytes = (uint16_t)(jit->ir->read_end - jit->ir->read_start),
-                .guest_hash = store_hash(jit->ir->read_start, jit->ir->read_end),
+                .guest_hash = file ? store_hash(jit->ir->read_start, jit->ir->read_end) : 0,
                 .store_place = place,
                 .store_file = (uint8_t)file,
                 .landing = (uint8_t)landing_at(cpu->pc),
@@ -137,7 +143,7 @@ static struct jit_block *compile(struct cpu *cpu)
             pthread_mutex_unlock(&cache.lock);
         } while (stale);
     }
-    jit->stats.compile_ns += now_ns() - started;
+    jit->stats.compile_ns += ns_since(started);
     if (block && log_mask)
         log_block(jit->ir, block, profile);
     profile_done(profile);

@@ -3,7 +3,7 @@
  * flags are written on the other side.
  *
  *   put_nzcv %4, #0x0        const                   (no operation)
- *   %6 = get_nzcv #0x0   =>  %6 = get_nzcv #0x0      (pass_forward: its users read %4)
+ *   %6 = get_nzcv #0x0   =>  %6 = get_nzcv #0x0      (without users: the lifter knew %4)
  *   %7 = cond %4, ...        %7 = cond %4, ...
  *   branch_if %7, #X         branch_if %7, #X        where X and Y begin with comparisons;
  *   branch #Y                branch #Y               put_nzcv %4, #0x1 if X reads the flags
@@ -132,11 +132,12 @@ static bool is_dead_at(struct ir_block *block, uint64_t pc, bool same)
 
 static bool is_used(const struct ir_block *block, unsigned v)
 {
-    for (unsigned i = v + 1; i < block->count; i++)
-        for (unsigned a = 0; a < ir_ops[block->insns[i].op].args; a++)
-            if (block->insns[i].arg[a] == v)
-                return true;
-    return false;
+    bool used = false;
+    for (unsigned i = v + 1; i < block->count && !used; i++) {
+        const uint16_t *arg = block->insns[i].arg;
+        used = (arg[0] == v) | (arg[1] == v) | (arg[2] == v); /* also if it has fewer, where v is 0 */
+    }
+    return used;
 }
 
 /* A branch whose two sides are all that may need the flags. */
@@ -149,11 +150,25 @@ enum { FORKS = 3 };
 
 /* Who needs the flags, going backwards. */
 struct need {
-    bool needed;               /* by what follows */
-    unsigned count;            /* if not 0: by nothing but the sides of these branches, the last one first */
-    struct fork forks[FORKS];
-    bool behind;               /* where the last branch is not taken, something in the block may need them */
+    bool needed;               /* by what follows... */
+    bool ahead, same;          /* ...if the code at pc does, which is asked only when a put depends on it */
+    uint64_t pc;
+    unsigned count;            /* if not 0: by nothing but the sides of these branches, the last one first; what follows */
+    struct fork forks[FORKS];  /* is then where that one is not taken */
 };
+
+static struct need need_ahead(uint64_t pc, bool same)
+{
+    return (struct need){.needed = true, .ahead = true, .same = same, .pc = pc};
+}
+
+/* Whatever depends on the flags further up, more need for them changes nothing. */
+static bool is_certain(const struct need *need) { return need->needed && !need->ahead && !need->count; }
+
+static bool is_needed(struct ir_block *block, const struct need *need)
+{
+    return need->needed && !(need->ahead && is_dead_at(block, need->pc, need->same));
+}
 
 /* Whether the branch finds the flags of `put` in its hands. */
 static bool compares(const struct ir_block *block, const struct ir_insn *put, const struct ir_insn *by)
@@ -162,69 +177,68 @@ static bool compares(const struct ir_block *block, const struct ir_insn *put, co
     return condition->op == IR_cond && (condition->arg[0] == put->arg[0] || block->insns[put->arg[0]].op == IR_const);
 }
 
-/* The flags are written where the branches lead, as far as they are needed there. */
-static void put_at_forks(struct ir_block *block, struct ir_insn *insn, struct need *need)
+/* The flags are written where the branches lead, as far as they are needed there. Returns whether they are at all. */
+static bool put_at_forks(struct ir_block *block, struct ir_insn *insn, const struct need *need)
 {
     int64_t when[FORKS];
-    bool each = true;
-    need->needed = false;
+    bool each = true, needed = false, behind = is_needed(block, need);
     for (unsigned i = 0; i < need->count; i++) {
         const struct ir_insn *by = need->forks[i].by;
-        bool behind = i == 0 && need->behind && !is_dead_at(block, pass_pc_of(by) + 4, false);
+        behind = behind && !is_dead_at(block, pass_pc_of(by) + 4, false);
         bool taken = !is_dead_at(block, (uint64_t)by->imm, false);
         when[i] = (taken ? PUT_IF_TAKEN : PUT_NOW) | (behind ? PUT_IF_NOT_TAKEN : PUT_NOW);
-        need->needed |= taken || behind;
+        needed |= taken || behind;
         each &= compares(block, insn, by);
+        behind = false;
     }
     if (!each)
-        return;
+        return needed;
     unsigned first = need->count - 1;
     for (unsigned i = 0; i < first; i++)
         if (when[i] != PUT_NOW)
             *need->forks[i].spare = (struct ir_insn){.op = IR_put_nzcv, .arg = {insn->arg[0]}, .imm = when[i]};
     insn->imm = when[first];
-    need->needed = when[first] != PUT_NOW;
+    return when[first] != PUT_NOW;
 }
 
 static void put(struct ir_block *block, struct ir_insn *insn, struct need *need)
 {
-    if (need->count)
-        put_at_forks(block, insn, need);
-    if (!need->needed)
+    if (!(need->count ? put_at_forks(block, insn, need) : is_needed(block, need)))
         *insn = (struct ir_insn){.op = IR_const};
     *need = (struct need){0};
 }
 
 static void branch(const struct ir_insn *insn, struct need *need)
 {
-    bool more = need->count && need->count < FORKS && need->forks[need->count - 1].spare;
-    if (!more)
-        *need = (struct need){.needed = true, .behind = need->needed};
+    bool more = need->count < FORKS && need->count && need->forks[need->count - 1].spare;
+    if (need->count && !more)
+        *need = (struct need){.needed = true};
     need->forks[need->count++] = (struct fork){.by = insn};
+}
+
+/* Where the block's code ends. */
+static uint64_t end_of(const struct ir_block *block)
+{
+    for (unsigned i = block->count; i-- > 0;)
+        if (block->insns[i].op == IR_mark)
+            return (uint64_t)block->insns[i].imm + 4;
+    return block->pc;
 }
 
 void pass_flags(struct ir_block *block)
 {
-    bool asked = false; /* whether any flags are written at all */
-    uint64_t end = block->pc;
-    for (unsigned i = 0; i < block->count; i++) {
-        asked |= block->insns[i].op == IR_put_nzcv;
-        end += block->insns[i].op == IR_mark ? 4 : 0;
-    }
-    if (!asked)
-        return;
     struct need need = {.needed = true};
     for (unsigned i = block->count; i-- > 0;) {
         struct ir_insn *insn = &block->insns[i];
         if (insn->op == IR_branch)
-            need.needed = !is_dead_at(block, (uint64_t)insn->imm, (uint64_t)insn->imm == end);
+            need = need_ahead((uint64_t)insn->imm, (uint64_t)insn->imm == end_of(block));
         else if (insn->op == IR_call)
-            need = (struct need){.needed = !is_dead_at(block, (uint64_t)insn->imm, false)};
+            need = need_ahead((uint64_t)insn->imm, false);
         else if (insn->op == IR_branch_if)
             branch(insn, &need);
         else if (insn->op == IR_put_nzcv)
             put(block, insn, &need);
-        else if (insn->op == IR_get_nzcv ? is_used(block, i) : ir_may_leave(insn))
+        else if (insn->op == IR_get_nzcv ? !is_certain(&need) && is_used(block, i) : ir_may_leave(insn))
             need = (struct need){.needed = true};
         else if (insn->op == IR_get_nzcv && need.count) /* its users read what was put */
             need.forks[need.count - 1].spare = insn;

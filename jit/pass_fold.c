@@ -11,12 +11,9 @@
 
 #include <xemu/jit.h>
 
-#include <string.h>
-
 struct fold {
     struct ir_block *block;
     uint16_t same_as[IR_MAX_INSNS];
-    uint16_t uses[IR_MAX_INSNS]; /* before the pass */
     bool put[IR_MAX_INSNS];      /* a guest register holds the value: using it costs nothing */
 };
 
@@ -64,7 +61,7 @@ static bool fold_constants(struct fold *fold, struct ir_insn *insn)
 {
     union ir_data value[3] = {0}, result = {0};
     unsigned args = ir_ops[insn->op].args;
-    if (!is_integer(insn) || !args || jit_makes_flags(insn->op))
+    if (jit_makes_flags((enum ir_op)insn->op))
         return false;
     for (unsigned i = 0; i < args; i++) {
         if (!is_number(fold, insn->arg[i]))
@@ -86,14 +83,24 @@ static bool fold_address(struct fold *fold, struct ir_insn *insn)
     return true;
 }
 
-/* The sum of a value and two constants needs one addition, unless a guest register holds the inner sum; the new constant takes the place of the old one if nobody
- * else needs that. */
+/* Of an operation that the pass has not come to yet, nor to those behind it. */
+static bool is_used_from(const struct fold *fold, unsigned from, unsigned v)
+{
+    for (unsigned i = from; i < fold->block->count; i++)
+        for (unsigned a = 0; a < ir_ops[fold->block->insns[i].op].args; a++)
+            if (fold->block->insns[i].arg[a] == v)
+                return true;
+    return false;
+}
+
+/* The sum of a value and two constants needs one addition, unless a guest register holds the inner sum; the new constant
+ * takes the place of the old one if nobody else needs that. */
 static void fold_sum(struct fold *fold, unsigned v)
 {
     struct ir_insn *insn = at(fold, v), *inner = at(fold, insn->arg[0]);
     if (insn->w != 64 || !is_number(fold, insn->arg[1]) || inner->op != IR_add || inner->w != 64 ||
-        !is_number(fold, inner->arg[1]) || insn->arg[1] != v - 1 || fold->uses[v - 1] != 1 ||
-        fold->put[insn->arg[0]])
+        !is_number(fold, inner->arg[1]) || insn->arg[1] != v - 1 || fold->put[insn->arg[0]] ||
+        is_used_from(fold, v + 1, v - 1))
         return;
     at(fold, v - 1)->imm = (int64_t)((uint64_t)at(fold, v - 1)->imm + (uint64_t)at(fold, inner->arg[1])->imm);
     insn->arg[0] = inner->arg[0];
@@ -123,31 +130,27 @@ static void simplify_move(struct fold *fold, struct ir_insn *insn)
         *insn = (struct ir_insn){.op = IR_zext32, .w = 64, .arg = {insn->arg[1]}};
 }
 
-static void count_uses(struct fold *fold)
+/* What the operation is to read as its operand of that number. */
+static uint16_t operand(struct fold *fold, const struct ir_insn *insn, unsigned index)
 {
-    memset(fold->uses, 0, fold->block->count * sizeof *fold->uses);
-    memset(fold->put, 0, fold->block->count * sizeof *fold->put);
-    for (unsigned v = 0; v < fold->block->count; v++)
-        for (unsigned i = 0; i < ir_ops[at(fold, v)->op].args; i++)
-            fold->uses[at(fold, v)->arg[i]]++;
+    uint16_t v = fold->same_as[insn->arg[index]];
+    bool extends = at(fold, v)->op == IR_zext32 && !fold->put[v];
+    return extends && reads_low_half(insn, index) ? at(fold, v)->arg[0] : v;
 }
 
 void pass_fold(struct ir_block *block)
 {
     struct fold fold; /* thread-local it would be cleared at each start of a thread */
     fold.block = block;
-    count_uses(&fold);
     for (unsigned v = 0; v < block->count; v++) {
         struct ir_insn *insn = &block->insns[v];
         fold.same_as[v] = (uint16_t)v;
-        for (unsigned i = 0; i < ir_ops[insn->op].args; i++) {
-            insn->arg[i] = fold.same_as[insn->arg[i]];
-            if (reads_low_half(insn, i) && at(&fold, insn->arg[i])->op == IR_zext32 && !fold.put[insn->arg[i]])
-                insn->arg[i] = at(&fold, insn->arg[i])->arg[0];
-        }
+        fold.put[v] = false;
+        for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
+            insn->arg[i] = operand(&fold, insn, i);
         if (insn->op == IR_put_x)
             fold.put[insn->arg[0]] = true;
-        if (fold_constants(&fold, insn) || fold_address(&fold, insn))
+        if (!is_integer(insn) || fold_constants(&fold, insn) || fold_address(&fold, insn))
             continue;
         simplify_move(&fold, insn);
         if (insn->op == IR_add && v)

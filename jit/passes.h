@@ -21,9 +21,8 @@ static inline uint64_t pass_pc_of(const struct ir_insn *insn)
     return (uint64_t)insn->imm;
 }
 
-void pass_forward(struct ir_block *block);
-void pass_conditions(struct ir_block *block); /* after pass_forward */
-void pass_flags(struct ir_block *block); /* after pass_forward; reads guest memory of the block's page */
+void pass_conditions(struct ir_block *block);
+void pass_flags(struct ir_block *block); /* reads guest memory of the block's page */
 void pass_fold(struct ir_block *block);
 
 #endif

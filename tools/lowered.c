@@ -99,7 +99,6 @@ static unsigned compile(void)
     const struct ir_insn *last = &block.insns[block.count - 1];
     if (last->op == IR_stop)
         return (last->imm & 0xff) == EXIT_UNDEFINED ? 0 : RUN_LOOP;
-    pass_forward(&block);
     pass_conditions(&block);
     pass_flags(&block);
     pass_fold(&block);

@@ -60,53 +60,40 @@ enum ir_flags {
     IR_IMM = 8,     /* .imm matters */
     IR_END = 16,    /* ends a block */
     IR_FPCR = 32,   /* depends on FPCR */
+    IR_ACCESS = 64, /* reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block */
+    IR_LEAVES = 128, /* may leave the block, by a fault or for good, or has an effect on more than registers and flags */
+    IR_FLAGS = 256, /* its result is flags, which compiled code keeps in the host's format */
+    IR_DROPS = 512, /* no code is needed for it where nobody uses its result */
 };
+
+enum { IR_MAX_ARGS = 3 };
 
 struct ir_op_info {
     const char *name;
     uint8_t result;   /* enum ir_type */
     uint8_t args;     /* count */
-    uint8_t arg[3];   /* enum ir_type */
-    uint8_t flags;    /* enum ir_flags */
+    uint8_t arg[IR_MAX_ARGS]; /* enum ir_type */
+    uint16_t flags;   /* enum ir_flags */
 };
 
 extern const struct ir_op_info ir_ops[IR_OP_COUNT];
 
 static inline bool ir_is_call(enum ir_op op) { return op == IR_call || op == IR_call_to; }
 
-/* Reads or writes a guest register or the flags: an effect on *cpu, but none that leaves the block. */
-static inline bool ir_is_register_access(enum ir_op op)
-{
-    return op == IR_get_x || op == IR_put_x || op == IR_get_vreg || op == IR_put_vreg || op == IR_get_nzcv ||
-           op == IR_put_nzcv;
-}
-
 struct ir_insn {
     uint8_t op;      /* enum ir_op */
     uint8_t w;       /* 32 or 64 where IR_WIDTH, else 0 */
     uint8_t esz;     /* log2 of a lane's bytes where IR_SHAPE */
     uint8_t lanes;
-    uint16_t arg[3]; /* indices of earlier operations of the same block */
+    uint16_t arg[IR_MAX_ARGS]; /* indices of earlier operations of the same block; 0 where it has fewer */
     int64_t imm;
 };
 
 /* The sign of a NaN is kept where FPCR.AH says so: compiled code leaves this case to the interpreter. */
 static inline bool ir_is_sign(enum ir_op op) { return op == IR_fneg || op == IR_fabs; }
 
-/* What may leave the block, by a fault or for good, or has an effect on more than registers and flags. */
-static inline bool ir_may_leave(const struct ir_insn *insn)
-{
-    if (ir_is_sign((enum ir_op)insn->op))
-        return true;
-    return !ir_is_register_access((enum ir_op)insn->op) && insn->op != IR_mark && insn->op != IR_const &&
-           !(ir_ops[insn->op].flags & IR_PURE);
-}
-
-/* No code is needed for it where nobody uses its result. */
-static inline bool ir_may_be_dropped(const struct ir_insn *insn)
-{
-    return ir_ops[insn->op].flags & IR_PURE || (ir_is_register_access((enum ir_op)insn->op) && ir_ops[insn->op].result);
-}
+static inline bool ir_may_leave(const struct ir_insn *insn) { return ir_ops[insn->op].flags & IR_LEAVES; }
+static inline bool ir_may_be_dropped(const struct ir_insn *insn) { return ir_ops[insn->op].flags & IR_DROPS; }
 
 #define IR_MAX_INSNS 4096
 

@@ -188,11 +188,7 @@ static inline uint32_t jit_unpack_flags(uint32_t flags)
 
 /* Whether the operation's result is flags, which compiled code keeps in the host's format. A select of flags is one,
  * too: its operands tell. */
-static inline bool jit_makes_flags(enum ir_op op)
-{
-    return op == IR_get_nzcv || op == IR_nzcv_sub || op == IR_nzcv_add || op == IR_nzcv_adc || op == IR_nzcv_logic ||
-           op == IR_fcmp;
-}
+static inline bool jit_makes_flags(enum ir_op op) { return ir_ops[op].flags & IR_FLAGS; }
 
 /* Entries of cpu->jit_table, a power of two of them: more where they are used. A block has one for each kind of branch that came to it, and none
  * for a kind that must not (landing.h): so that which entry has an address tells the kind. */

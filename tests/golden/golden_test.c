@@ -48,7 +48,6 @@ static bool find_word(const struct row *row, enum a64_op op, uint32_t *word)
 
 static void print_ir(FILE *out)
 {
-    pass_forward(&block);
     pass_conditions(&block);
     pass_flags(&block);
     pass_fold(&block);

@@ -25,30 +25,6 @@ static void check_at(uint64_t pc, void (*pass)(struct ir_block *), const char *b
     free(text);
 }
 
-static void check(const char *before, const char *after) { check_at(0, pass_forward, before, after); }
-
-Test(pass_forward, a_register_that_was_written_is_not_read_again)
-{
-    check("%0 = const #0x5\n%1 = get_x #0x3\nput_x %0, #0x3\n%3 = get_x #0x3\n%4 = add.64 %3, %1\nput_x %4, #0x4\n"
-          "branch #0x1000\n",
-          "%0 = const #0x5\n%1 = get_x #0x3\nput_x %0, #0x3\n%3 = get_x #0x3\n%4 = add.64 %0, %1\nput_x %4, #0x4\n"
-          "branch #0x1000\n");
-}
-
-Test(pass_forward, a_number_put_as_flags_is_read_back)
-{
-    const char *text = "%0 = get_x #0x1\nput_nzcv %0, #0x0\n%2 = get_nzcv #0x0\n%3 = cond.64 %2, #0x2\n"
-                       "branch_if %3, #0x2000\nbranch #0x1000\n";
-    check(text, text);
-}
-
-Test(pass_forward, flags_put_as_a_number_are_read_back)
-{
-    const char *text = "%0 = get_nzcv #0x0\nput_x %0, #0x2\n%2 = get_x #0x2\n%3 = get_x #0x5\nstore %3, %2, #0x3\n"
-                       "branch #0x1000\n";
-    check(text, text);
-}
-
 Test(pass_fold, operations_of_constants_are_constants)
 {
     check_at(0, pass_fold, "%0 = const #0x5\n%1 = const #0x7\n%2 = add.64 %0, %1\nput_x %2, #0x3\nbranch #0x1000\n",
@@ -60,13 +36,6 @@ Test(pass_fold, sums_of_32_bits_wrap)
     check_at(0, pass_fold,
              "%0 = const #0xffffffff\n%1 = const #0x2\n%2 = add.32 %0, %1\nput_x %2, #0x3\nbranch #0x1000\n",
              "%0 = const #0xffffffff\n%1 = const #0x2\n%2 = const #0x1\nput_x %2, #0x3\nbranch #0x1000\n");
-}
-
-Test(pass_forward, a_call_may_change_every_register)
-{
-    const char *text = "%0 = get_x #0x1\nput_x %0, #0x2\ncall #0x2000\n%3 = get_x #0x1\n%4 = get_x #0x2\n"
-                       "%5 = add.64 %3, %4\nput_x %5, #0x0\nbranch #0x1000\n";
-    check_at(0, pass_forward, text, text);
 }
 
 Test(pass_fold, a_constant_added_twice_is_added_once)
