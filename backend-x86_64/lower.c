@@ -37,6 +37,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
         return (user->op == IR_adc || user->op == IR_nzcv_adc) && index == 2;
     if (insn->op == IR_and)
         return l->w[v].folded && user->op == IR_nzcv_logic && user->w == insn->w;
+    if (insn->op == IR_vuxtl || insn->op == IR_vsxtl)
+        return !l->plain && is_element_of_product(l, user, index);
     if (insn->op == IR_fneg)
         return is_negation_of_factor(l, user, index);
     if (insn->op == IR_shl)
@@ -205,6 +207,8 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         lower_stop(l, insn);
         break;
     default:
+        if (reuse_value(l, insn))
+            break;
         lower_check_fpcr(l, insn);
         if (lower_flags(l, insn) || lower_integer(l, insn) || lower_memory(l, insn) || lower_check_sp(l, insn))
             break;

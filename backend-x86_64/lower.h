@@ -111,6 +111,7 @@ struct lower {
     bool may_be_cold;          /* behind a jump to the rare case, which comes back later: no value may move here */
     bool lends_nothing;        /* the operation's code has places where all pinned registers must be as they are */
     int16_t in_reg[HOST_REGS]; /* value in each temporary, or NONE */
+    int16_t left_in[HOST_REGS]; /* the value that is gone but still there, as nobody has taken the register, or NONE */
     int16_t slot_value[CPU_SPILLS]; /* the value that was put there last, or NONE */
     struct where w[MAX_VALUES];
     struct cold colds[256];
@@ -191,6 +192,8 @@ struct x86_mem memory_of(const struct lower *l, unsigned v); /* where it isn't *
 void load_into(struct lower *l, unsigned reg, unsigned v);
 void release_reg(struct lower *l, unsigned reg);
 void bind_value(struct lower *l, unsigned v, unsigned reg);
+/* Whether a temporary still has what the operation computes; then it is its value. */
+bool reuse_value(struct lower *l, const struct ir_insn *insn);
 
 /* A register for the result, to be called when the operands are in use: the pinned register of its target, or a
  * temporary. It may be the register of an operand. */
@@ -271,6 +274,8 @@ bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_c
 bool lower_sha512(struct lower *l, const struct ir_insn *insn);      /* vector_sha512.c, a part of lower_crypto() */
 bool lower_product(struct lower *l, const struct ir_insn *insn);     /* vector_products.c, a part of lower_saturating() */
 bool lower_structure(struct lower *l, const struct ir_insn *insn);   /* structure.c, a part of lower_permutation() */
+/* vector.c: operand `index` is one element, widened, of a product that does without the widening. */
+bool is_element_of_product(const struct lower *l, const struct ir_insn *user, unsigned index);
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 /* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);

@@ -70,10 +70,19 @@ void load_into(struct lower *l, unsigned reg, unsigned v)
         emit_rm(&l->e, X86_MOV, l->w[v].slot == FLAGS_SLOT ? 32 : 64, reg, memory_of(l, v));
 }
 
+/* Vectors that another operation may compute again. */
+static bool is_pure_vector(const struct ir_insn *insn)
+{
+    return ir_ops[insn->op].result == IR_VEC && ir_ops[insn->op].flags & IR_PURE;
+}
+
 void release_reg(struct lower *l, unsigned reg)
 {
-    if (l->in_reg[reg] != NONE)
-        l->w[l->in_reg[reg]].reg = NONE;
+    int v = l->in_reg[reg];
+    if (v == NONE)
+        return;
+    l->w[v].reg = NONE;
+    l->left_in[reg] = (int16_t)(is_pure_vector(insn_at(l, (unsigned)v)) ? v : NONE);
     l->in_reg[reg] = NONE;
 }
 
@@ -146,18 +155,30 @@ void end_lending(struct lower *l)
 
 /* --- temporaries -------------------------------------------------------------------------------------- */
 
+/* How soon the register's value is to give way: one that is still needed when it is needed last, and before that one that
+ * isn't, the one used last at last. */
+static int readiness(const struct lower *l, unsigned reg)
+{
+    enum { UNUSED = INT16_MAX, IMMEDIATE = UNUSED - 1, LEFT = IMMEDIATE - 1 };
+    int v = l->in_reg[reg] == NONE ? l->left_in[reg] : l->in_reg[reg];
+    if (v == NONE)
+        return UNUSED;
+    if (l->in_reg[reg] == NONE || l->w[v].last < l->now)
+        return is_pure_vector(insn_at(l, (unsigned)v)) ? LEFT - l->w[v].last : UNUSED;
+    return is_immediate(l, (unsigned)v) ? IMMEDIATE : l->w[v].last;
+}
+
 /* A free register of the list, or the one whose value is needed last. */
 static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, unsigned base)
 {
-    int best = NONE, best_last = -1;
+    int best = NONE, best_readiness = -1;
     for (unsigned i = 0; i < count; i++) {
         unsigned reg = base + list[i];
         if (l->busy >> reg & 1)
             continue;
-        int v = l->in_reg[reg];
-        int last = v == NONE || l->w[v].last < l->now ? INT16_MAX : is_immediate(l, (unsigned)v) ? INT16_MAX - 1 : l->w[v].last;
-        if (last > best_last) {
-            best_last = last;
+        int ready = readiness(l, reg);
+        if (ready > best_readiness) {
+            best_readiness = ready;
             best = (int)reg;
         }
     }
@@ -168,6 +189,7 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
         return base + list[0];
     }
     evict(l, (unsigned)best);
+    l->left_in[best] = NONE;
     hold(l, (unsigned)best);
     return (unsigned)best;
 }
@@ -304,6 +326,40 @@ unsigned result_reg_early(struct lower *l, unsigned v, unsigned ra, unsigned rb)
     return reg;
 }
 
+static bool is_same_operand(const struct lower *l, unsigned a, unsigned b)
+{
+    return a == b || (is_const(l, a) && is_const(l, b) && const_of(l, a) == const_of(l, b));
+}
+
+static bool is_same_operation(const struct lower *l, const struct ir_insn *a, const struct ir_insn *b)
+{
+    if (a->op != b->op || a->esz != b->esz || a->lanes != b->lanes || a->imm != b->imm)
+        return false;
+    for (unsigned i = 0; i < ir_ops[a->op].args; i++)
+        if (!is_same_operand(l, a->arg[i], b->arg[i]))
+            return false;
+    return true;
+}
+
+bool reuse_value(struct lower *l, const struct ir_insn *insn)
+{
+    for (unsigned i = 0; i < host.xmm_temps && is_pure_vector(insn); i++) {
+        unsigned reg = XMM + host.xmm_temp[i];
+        bool lives = l->in_reg[reg] != NONE;
+        int v = lives ? l->in_reg[reg] : l->left_in[reg];
+        if (v == NONE || !is_same_operation(l, insn_at(l, (unsigned)v), insn))
+            continue;
+        hold(l, reg);
+        if (lives || l->w[l->now].target != NONE)
+            move_xmm(l, result_xmm(l), reg - XMM);
+        else
+            bind_value(l, l->now, reg);
+        l->w[l->now].bytes = l->w[v].bytes;
+        return true;
+    }
+    return false;
+}
+
 bool is_in_memory_only(const struct lower *l, unsigned v)
 {
     return !is_immediate(l, v) && !l->w[v].packed && register_of(l, v) == NONE;
@@ -353,6 +409,7 @@ void forget_values(struct lower *l)
 {
     memset(l->slot_value, 0xff, sizeof l->slot_value);
     memset(l->in_reg, 0xff, sizeof l->in_reg);
+    memset(l->left_in, 0xff, sizeof l->left_in);
     memset(l->at_home, 0xff, sizeof l->at_home);
     l->put_flags = l->late_put = NONE;
     l->flags_of = MAX_VALUES;

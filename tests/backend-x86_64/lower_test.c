@@ -1,4 +1,6 @@
 /* What the lowering promises about whole blocks. */
+#include "../../jit/passes.h"
+
 #include <criterion/criterion.h>
 
 #include <xemu/insn.h>
@@ -245,6 +247,29 @@ Test(lower, frequent_instructions_need_no_function)
             cr_assert_not_null(start);
             cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
         }
+}
+
+static size_t bytes_of_code(unsigned level, const uint32_t *words, unsigned count)
+{
+    struct code_buffer buffer = begin(level);
+    lift(words, count);
+    pass_forward(&block);
+    const uint8_t *start = backend_compile(&buffer, &block);
+    cr_assert_not_null(start);
+    return (size_t)(buffer.at - start);
+}
+
+Test(lower, what_several_products_widen_is_widened_once)
+{
+    static const uint32_t umlal = 0x2fa520c0; /* UMLAL V0.2D, V6.2S, V5.S[1] */
+    enum { COUNT = 4, NEXT_RD = 1, NEXT_RN = 1 << 5 };
+    uint32_t *same = map_page(), *different = map_page();
+    for (unsigned i = 0; i < COUNT; i++) {
+        same[i] = umlal + i * NEXT_RD;
+        different[i] = same[i] - i * NEXT_RN;
+    }
+    for (unsigned level = 2; level <= backend_best_level(); level++)
+        cr_expect_lt(bytes_of_code(level, same, COUNT) + 8, bytes_of_code(level, different, COUNT), "level %u", level);
 }
 
 Test(lower, system_calls_have_their_instruction_where_the_stub_says)
