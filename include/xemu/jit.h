@@ -113,7 +113,7 @@ enum reloc_kind {
 };
 
 /* What one block's code is made of, and how often each guest instruction of it runs: for --explain and counts. */
-enum { PROFILE_INSNS = 32 }; /* as many as a block has at most */
+enum { PROFILE_INSNS = 64 }; /* as many as a block has at most */
 struct code_profile {
     bool uncounted; /* the code is what it is without a profile */
     unsigned count;
