@@ -273,6 +273,7 @@ struct cold *new_cold(struct lower *l, const struct ir_insn *insn)
     struct cold *cold = &l->colds[l->cold_count++];
     *cold = (struct cold){.insn = insn, .pc = l->pc, .result = NONE, .lent = l->lent};
     l->lends_nothing = true;
+    l->failed |= l->on_loan != 0; /* the function would find and leave what is the guest's in them */
     return cold;
 }
 

@@ -181,6 +181,8 @@ static void lower_condition(struct lower *l, const struct ir_insn *insn)
 
 static void lower_insn(struct lower *l, const struct ir_insn *insn)
 {
+    if (l->on_loan && !may_be_on_loan(insn))
+        end_lending(l);
     switch ((enum ir_op)insn->op) {
     case IR_const:
         break;
@@ -257,7 +259,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->late_put_count = 0;
     forget_values(l);
     l->now = 0;
-    l->busy = l->lent = 0;
+    l->busy = l->lent = l->on_loan = l->stretch_end = 0;
     l->lends_nothing = l->may_be_cold = false;
     l->pc = block->pc;
     analyse(l);

@@ -108,6 +108,9 @@ struct lower {
     uint64_t pc;               /* of the guest's instruction */
     uint64_t busy;             /* registers that may not be evicted at the moment, by number */
     uint32_t lent;             /* pinned registers that the operation has as temporaries, by number */
+    uint32_t on_loan;          /* those of them that it got from the operation before and leaves to the next one */
+    unsigned stretch_end;      /* up to this operation pinned registers may be on loan... */
+    uint32_t stretch_needs;    /* ...but for those that are needed there, by number */
     bool may_be_cold;          /* behind a jump to the rare case, which comes back later: no value may move here */
     bool lends_nothing;        /* the operation's code has places where all pinned registers must be as they are */
     int16_t in_reg[HOST_REGS]; /* value in each temporary, or NONE */
@@ -227,6 +230,8 @@ void leave_home(struct lower *l, unsigned r, enum ir_type type);
 void leave_flags(struct lower *l); /* cpu->flags is about to change */
 void load_lent(struct lower *l, uint32_t lent); /* the pinned registers have the guest's values again */
 void end_lending(struct lower *l);
+/* Whether pinned registers may stay on loan; where not they are given back before the operation. */
+bool may_be_on_loan(const struct ir_insn *insn);
 void end_operation(struct lower *l);
 void forget_values(struct lower *l); /* the guest's registers, and where the flags are, have changed */
 void note_fault_site(struct lower *l);
