@@ -79,6 +79,7 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_LOW_1] = {.d = {0xff, 0}},
     [JIT_LOW_2] = {.d = {0xffff, 0}},
     [JIT_SIGN_B] = EACH_Q(0x8080808080808080),
+    [JIT_SIGN_H] = EACH_Q(0x8000800080008000),
     [JIT_SIGN_S] = EACH_Q(0x8000000080000000),
     [JIT_SIGN_D] = EACH_Q(0x8000000000000000),
     [JIT_SMALLEST_S] = EACH_Q(0x0100000001000000),

@@ -39,6 +39,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
         return l->w[v].folded && user->op == IR_nzcv_logic && user->w == insn->w;
     if (insn->op == IR_vuxtl || insn->op == IR_vsxtl)
         return !l->plain && is_element_of_product(l, user, index);
+    if (insn->op == IR_pair)
+        return !l->plain && user->op == IR_vtable && index == 2 && is_zero_vector(l, user->arg[index]);
     if (insn->op == IR_fneg)
         return is_negation_of_factor(l, user, index);
     if (insn->op == IR_shl)

@@ -82,7 +82,8 @@ enum { CPU_SPILLS = 96 };
 enum jit_constant {
     JIT_LOW_1,        /* the lowest byte, the lowest two */
     JIT_LOW_2,
-    JIT_SIGN_B,       /* the top bit of each byte */
+    JIT_SIGN_B,       /* the top bit of each byte, each halfword */
+    JIT_SIGN_H,
     JIT_SIGN_S,       /* the sign bit of each single, each double */
     JIT_SIGN_D,
     JIT_SMALLEST_S,   /* the smallest normal number of each, shifted left by one: without its sign */

@@ -236,6 +236,9 @@ Test(lower, frequent_instructions_need_no_function)
         {2, 0x2f08475c}, /* SRI V28.8B, V26.8B, #8 */
         {2, 0x4ea03b5c}, /* SUQADD V28.4S, V26.4S */
         {4, 0x4ee90f5c}, /* SQADD V28.2D, V26.2D, V9.2D */
+        {4, 0x4e694f5c}, /* SQSHL V28.8H, V26.8H, V9.8H */
+        {4, 0x6ee95f5c}, /* UQRSHL V28.2D, V26.2D, V9.2D */
+        {4, 0x5ea95f5c}, /* SQRSHL S28, S26, S9 */
     };
     uint32_t *words = map_page();
     for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
