@@ -39,6 +39,9 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
         return l->w[v].folded && user->op == IR_nzcv_logic && user->w == insn->w;
     if (insn->op == IR_vuxtl || insn->op == IR_vsxtl)
         return !l->plain && is_element_of_product(l, user, index);
+    if (insn->op == IR_aese || insn->op == IR_aesd) /* with the columns mixed it is one round of the host's */
+        return host.aes && !l->plain &&
+               (user->op == (insn->op == IR_aese ? IR_aesmc : IR_aesimc) || (user->op == IR_put_vreg && is_overwritten(l, v)));
     if (insn->op == IR_pair)
         return !l->plain && user->op == IR_vtable && index == 2 && is_zero_vector(l, user->arg[index]);
     if (insn->op == IR_fneg)

@@ -279,6 +279,8 @@ bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_c
 bool lower_sha512(struct lower *l, const struct ir_insn *insn);      /* vector_sha512.c, a part of lower_crypto() */
 bool lower_product(struct lower *l, const struct ir_insn *insn);     /* vector_products.c, a part of lower_saturating() */
 bool lower_structure(struct lower *l, const struct ir_insn *insn);   /* structure.c, a part of lower_permutation() */
+/* memory.c: whether the register is written again before anybody can look at it: the value needs no place there. */
+bool is_overwritten(const struct lower *l, unsigned put);
 bool is_zero_vector(const struct lower *l, unsigned v); /* permute.c: what tables need not have */
 /* vector.c: operand `index` is one element, widened, of a product that does without the widening. */
 bool is_element_of_product(const struct lower *l, const struct ir_insn *user, unsigned index);

@@ -275,6 +275,18 @@ Test(lower, what_several_products_widen_is_widened_once)
         cr_expect_lt(bytes_of_code(level, same, COUNT) + 8, bytes_of_code(level, different, COUNT), "level %u", level);
 }
 
+Test(lower, a_round_of_aes_is_one_operation_where_nobody_sees_its_half)
+{
+    uint32_t *words = map_page();
+    for (unsigned level = 3; level <= backend_best_level(); level++) {
+        words[0] = 0x4e284820; /* AESE V0.16B, V1.16B */
+        words[1] = 0x4e286800; /* AESMC V0.16B, V0.16B */
+        size_t unseen = bytes_of_code(level, words, 2);
+        words[1] = 0x4e286802; /* AESMC V2.16B, V0.16B */
+        cr_expect_lt(unseen + 8, bytes_of_code(level, words, 2), "level %u", level);
+    }
+}
+
 Test(lower, system_calls_have_their_instruction_where_the_stub_says)
 {
     struct code_buffer buffer = begin(2);
