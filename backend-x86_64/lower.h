@@ -276,6 +276,7 @@ bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.
 bool lower_crc32(struct lower *l, const struct ir_insn *insn);       /* vector_crypto.c, a part of lower_integer() */
 bool lower_saturating(struct lower *l, const struct ir_insn *insn);  /* vector_saturate.c, another */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
+bool lower_sm(struct lower *l, const struct ir_insn *insn);          /* vector_sm.c, a part of lower_crypto() */
 bool lower_sha512(struct lower *l, const struct ir_insn *insn);      /* vector_sha512.c, a part of lower_crypto() */
 bool lower_product(struct lower *l, const struct ir_insn *insn);     /* vector_products.c, a part of lower_saturating() */
 bool lower_structure(struct lower *l, const struct ir_insn *insn);   /* structure.c, a part of lower_permutation() */

@@ -251,6 +251,6 @@ bool lower_crypto(struct lower *l, const struct ir_insn *insn)
     case IR_pmull:
         return lower_pmull(l, insn);
     default:
-        return lower_sha512(l, insn);
+        return lower_sm(l, insn) || lower_sha512(l, insn);
     }
 }

@@ -239,6 +239,10 @@ Test(lower, frequent_instructions_need_no_function)
         {4, 0x4e694f5c}, /* SQSHL V28.8H, V26.8H, V9.8H */
         {4, 0x6ee95f5c}, /* UQRSHL V28.2D, V26.2D, V9.2D */
         {4, 0x5ea95f5c}, /* SQRSHL S28, S26, S9 */
+        {4, 0xce490b5c}, /* SM3SS1 V28.4S, V26.4S, V9.4S, V2.4S */
+        {4, 0xce69c35c}, /* SM3PARTW1 V28.4S, V26.4S, V9.4S */
+        {4, 0xce69c75c}, /* SM3PARTW2 V28.4S, V26.4S, V9.4S */
+        {4, 0xce49a75c}, /* SM3TT1B V28.4S, V26.4S, V9.S[2] */
     };
     uint32_t *words = map_page();
     for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
