@@ -90,11 +90,26 @@ static bool may_fault_in_function(enum ir_op op)
     return !(info->flags & (IR_PURE | IR_SHAPE)) && info->args && info->arg[0] == IR_INT && op != IR_put_sysreg;
 }
 
-/* Functions that compute with the host's unit, or set FPCR and FPSR: the host must not trap inside. */
+/* Functions that compute with the host's unit, or set FPCR and FPSR: the host must not trap inside. Some do numbers with
+ * integers only. */
 static bool uses_mxcsr(enum ir_op op)
 {
-    const struct ir_op_info *info = &ir_ops[op];
-    return op == IR_get_sysreg || op == IR_put_sysreg || (info->flags & IR_SHAPE && !(info->flags & IR_PURE));
+    switch (op) {
+    case IR_get_sysreg:
+    case IR_put_sysreg:
+        return true;
+    case IR_vsqshrn:
+    case IR_vuqshrn:
+    case IR_vsqshrun:
+    case IR_frecpe:
+    case IR_frecpx:
+    case IR_frsqrte:
+    case IR_bfcvt:
+    case IR_bfdot:
+        return false;
+    default:
+        return ir_ops[op].flags & IR_FPCR;
+    }
 }
 
 /* Before: the host does not trap. After: it does, and Invalid Operation is noted in cpu->fpsr, so that MXCSR.IE tells
@@ -273,6 +288,7 @@ struct cold *new_cold(struct lower *l, const struct ir_insn *insn)
     struct cold *cold = &l->colds[l->cold_count++];
     *cold = (struct cold){.insn = insn, .pc = l->pc, .result = NONE, .lent = l->lent};
     l->lends_nothing = true;
+    l->failed |= l->on_loan != 0; /* the function would find and leave what is the guest's in them */
     return cold;
 }
 

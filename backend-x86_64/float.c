@@ -480,6 +480,8 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
         return lower_fma(l, insn);
     case IR_frecps:
         return lower_reciprocal_step(l, insn);
+    case IR_frsqrts:
+        return lower_rsqrt_step(l, insn);
     case IR_fmax:
     case IR_fmaxnm:
         return lower_extreme(l, insn, true);

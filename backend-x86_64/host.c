@@ -79,6 +79,7 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_LOW_1] = {.d = {0xff, 0}},
     [JIT_LOW_2] = {.d = {0xffff, 0}},
     [JIT_SIGN_B] = EACH_Q(0x8080808080808080),
+    [JIT_SIGN_H] = EACH_Q(0x8000800080008000),
     [JIT_SIGN_S] = EACH_Q(0x8000000080000000),
     [JIT_SIGN_D] = EACH_Q(0x8000000000000000),
     [JIT_SMALLEST_S] = EACH_Q(0x0100000001000000),
@@ -89,6 +90,8 @@ static const union vec host_constants[JIT_CONSTANTS] = {
     [JIT_LEADING_HIGH] = {.b = {8, 3, 2, 2, 1, 1, 1, 1}},
     [JIT_LEADING_LOW] = {.b = {8, 7, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4, 4, 4, 4, 4}},
     [JIT_MIRROR_BITS] = EACH_Q(0x8040201008040201),
+    [JIT_SM4_BEFORE] = EACH_Q(0x4c287db91a22505d),
+    [JIT_SM4_BEHIND] = EACH_Q(0xf3ab34a974a6b589),
     [JIT_OUT_OF_TABLE] = EACH_Q(0x7070707070707070),
     [JIT_PACK_B] = {.b = {0, 2, 4, 6, 8, 10, 12, 14, HALF_ZERO}},
     [JIT_PACK_H] = {.b = {0, 1, 4, 5, 8, 9, 12, 13, HALF_ZERO}},
@@ -114,6 +117,7 @@ static const union vec host_constants[JIT_CONSTANTS] = {
 };
 
 int backend_host_register(unsigned guest) { return pin_of(guest); }
+unsigned backend_lent(unsigned n) { return pins[n].guest; }
 unsigned backend_best_level(void) { return best_level(); }
 void backend_init(unsigned level) { host_init(level ? (enum host_level)level : HOST_V4); }
 

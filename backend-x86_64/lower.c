@@ -37,6 +37,13 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
         return (user->op == IR_adc || user->op == IR_nzcv_adc) && index == 2;
     if (insn->op == IR_and)
         return l->w[v].folded && user->op == IR_nzcv_logic && user->w == insn->w;
+    if (insn->op == IR_vuxtl || insn->op == IR_vsxtl)
+        return !l->plain && is_element_of_product(l, user, index);
+    if (insn->op == IR_aese || insn->op == IR_aesd) /* with the columns mixed it is one round of the host's */
+        return host.aes && !l->plain &&
+               (user->op == (insn->op == IR_aese ? IR_aesmc : IR_aesimc) || (user->op == IR_put_vreg && is_overwritten(l, v)));
+    if (insn->op == IR_pair)
+        return !l->plain && user->op == IR_vtable && index == 2 && is_zero_vector(l, user->arg[index]);
     if (insn->op == IR_fneg)
         return is_negation_of_factor(l, user, index);
     if (insn->op == IR_shl)
@@ -194,6 +201,8 @@ static bool lower_effect(struct lower *l, const struct ir_insn *insn)
 
 static void lower_insn(struct lower *l, const struct ir_insn *insn)
 {
+    if (l->on_loan && !may_be_on_loan(insn))
+        end_lending(l);
     switch ((enum ir_op)insn->op) {
     case IR_const:
         break;
@@ -220,6 +229,8 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
         lower_stop(l, insn);
         break;
     default:
+        if (reuse_value(l, insn))
+            break;
         lower_check_fpcr(l, insn);
         if (ir_ops[insn->op].flags & IR_PURE ? lower_flags(l, insn) || lower_integer(l, insn) : lower_effect(l, insn))
             break;
@@ -267,7 +278,7 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     l->late_put_count = 0;
     forget_values(l);
     l->now = 0;
-    l->busy = l->lent = 0;
+    l->busy = l->lent = l->on_loan = l->stretch_end = 0;
     l->lends_nothing = l->may_be_cold = false;
     l->pc = block->pc;
     analyse(l);

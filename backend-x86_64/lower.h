@@ -108,9 +108,13 @@ struct lower {
     uint64_t pc;               /* of the guest's instruction */
     uint64_t busy;             /* registers that may not be evicted at the moment, by number */
     uint32_t lent;             /* pinned registers that the operation has as temporaries, by number */
+    uint32_t on_loan;          /* those of them that it got from the operation before and leaves to the next one */
+    unsigned stretch_end;      /* up to this operation pinned registers may be on loan... */
+    uint32_t stretch_needs;    /* ...but for those that are needed there, by number */
     bool may_be_cold;          /* behind a jump to the rare case, which comes back later: no value may move here */
     bool lends_nothing;        /* the operation's code has places where all pinned registers must be as they are */
     int16_t in_reg[HOST_REGS]; /* value in each temporary, or NONE */
+    int16_t left_in[HOST_REGS]; /* the value that is gone but still there, as nobody has taken the register, or NONE */
     int16_t slot_value[CPU_SPILLS]; /* the value that was put there last, or NONE */
     struct where w[MAX_VALUES];
     struct cold colds[256];
@@ -191,6 +195,8 @@ struct x86_mem memory_of(const struct lower *l, unsigned v); /* where it isn't *
 void load_into(struct lower *l, unsigned reg, unsigned v);
 void release_reg(struct lower *l, unsigned reg);
 void bind_value(struct lower *l, unsigned v, unsigned reg);
+/* Whether a temporary still has what the operation computes; then it is its value. */
+bool reuse_value(struct lower *l, const struct ir_insn *insn);
 
 /* A register for the result, to be called when the operands are in use: the pinned register of its target, or a
  * temporary. It may be the register of an operand. */
@@ -224,6 +230,8 @@ void leave_home(struct lower *l, unsigned r, enum ir_type type);
 void leave_flags(struct lower *l); /* cpu->flags is about to change */
 void load_lent(struct lower *l, uint32_t lent); /* the pinned registers have the guest's values again */
 void end_lending(struct lower *l);
+/* Whether pinned registers may stay on loan; where not they are given back before the operation. */
+bool may_be_on_loan(const struct ir_insn *insn);
 void end_operation(struct lower *l);
 void forget_values(struct lower *l); /* the guest's registers, and where the flags are, have changed */
 void note_fault_site(struct lower *l);
@@ -269,9 +277,15 @@ bool lower_permutation(struct lower *l, const struct ir_insn *insn); /* permute.
 bool lower_crc32(struct lower *l, const struct ir_insn *insn);       /* vector_crypto.c, a part of lower_integer() */
 bool lower_saturating(struct lower *l, const struct ir_insn *insn);  /* vector_saturate.c, another */
 bool lower_crypto(struct lower *l, const struct ir_insn *insn);      /* vector_crypto.c, another */
+bool lower_sm(struct lower *l, const struct ir_insn *insn);          /* vector_sm.c, a part of lower_crypto() */
 bool lower_sha512(struct lower *l, const struct ir_insn *insn);      /* vector_sha512.c, a part of lower_crypto() */
 bool lower_product(struct lower *l, const struct ir_insn *insn);     /* vector_products.c, a part of lower_saturating() */
 bool lower_structure(struct lower *l, const struct ir_insn *insn);   /* structure.c, a part of lower_permutation() */
+/* memory.c: whether the register is written again before anybody can look at it: the value needs no place there. */
+bool is_overwritten(const struct lower *l, unsigned put);
+bool is_zero_vector(const struct lower *l, unsigned v); /* permute.c: what tables need not have */
+/* vector.c: operand `index` is one element, widened, of a product that does without the widening. */
+bool is_element_of_product(const struct lower *l, const struct ir_insn *user, unsigned index);
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 /* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);

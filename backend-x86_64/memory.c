@@ -127,6 +127,21 @@ static void lower_zero_block(struct lower *l, const struct ir_insn *insn)
 
 /* --- guest registers ---------------------------------------------------------------------------------- */
 
+bool is_overwritten(const struct lower *l, unsigned put)
+{
+    enum { AHEAD = 128 };
+    const struct ir_insn *insn = insn_at(l, put);
+    enum ir_op get = insn->op == IR_put_x ? IR_get_x : IR_get_vreg;
+    for (unsigned v = put + 1; v < l->block->count && v < put + AHEAD; v++) {
+        const struct ir_insn *other = insn_at(l, v);
+        if (other->op == insn->op && other->imm == insn->imm)
+            return true;
+        if (ir_may_leave(other) || (other->op == get && other->imm == insn->imm && l->w[v].uses))
+            return false;
+    }
+    return false;
+}
+
 static void lower_put_x(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0], r = (unsigned)insn->imm;
@@ -145,6 +160,8 @@ static void lower_put_x(struct lower *l, const struct ir_insn *insn)
     }
     if (register_of(l, v) != NONE)
         use(l, v);
+    if (pin == NONE && l->w[v].reg != NONE && is_overwritten(l, l->now))
+        return;
     leave_home(l, r, IR_INT);
     if (pin != NONE)
         load_into(l, (unsigned)pin, v);
@@ -159,9 +176,11 @@ static void lower_put_x(struct lower *l, const struct ir_insn *insn)
 static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0], r = (unsigned)insn->imm;
-    if (l->w[v].home == (int)r)
+    if (l->w[v].home == (int)r || l->w[v].folded)
         return;
     unsigned from = use_xmm(l, v);
+    if (host.v_pin[r] < 0 && l->w[v].reg != NONE && is_overwritten(l, l->now))
+        return;
     leave_home(l, r, IR_VEC);
     if (host.v_pin[r] >= 0)
         move_xmm(l, (unsigned)host.v_pin[r], from);

@@ -118,7 +118,7 @@ static bool lower_reverse(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-static bool is_zero_vector(const struct lower *l, unsigned v)
+bool is_zero_vector(const struct lower *l, unsigned v)
 {
     const struct ir_insn *insn = insn_at(l, v);
     return insn->op == IR_pair && is_const(l, insn->arg[0]) && !const_of(l, insn->arg[0]) && is_const(l, insn->arg[1]) &&

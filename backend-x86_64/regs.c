@@ -70,10 +70,19 @@ void load_into(struct lower *l, unsigned reg, unsigned v)
         emit_rm(&l->e, X86_MOV, l->w[v].slot == FLAGS_SLOT ? 32 : 64, reg, memory_of(l, v));
 }
 
+/* Vectors that another operation may compute again. */
+static bool is_pure_vector(const struct ir_insn *insn)
+{
+    return ir_ops[insn->op].result == IR_VEC && ir_ops[insn->op].flags & IR_PURE;
+}
+
 void release_reg(struct lower *l, unsigned reg)
 {
-    if (l->in_reg[reg] != NONE)
-        l->w[l->in_reg[reg]].reg = NONE;
+    int v = l->in_reg[reg];
+    if (v == NONE)
+        return;
+    l->w[v].reg = NONE;
+    l->left_in[reg] = (int16_t)(is_pure_vector(insn_at(l, (unsigned)v)) ? v : NONE);
     l->in_reg[reg] = NONE;
 }
 
@@ -130,36 +139,109 @@ static int borrow(struct lower *l)
 
 void load_lent(struct lower *l, uint32_t lent)
 {
-    for (unsigned i = PINS - LENDABLE; i < PINS; i++)
+    for (unsigned i = 0; i < PINS; i++)
         if (lent >> pins[i].host & 1)
             emit_rm(&l->e, X86_MOV, 64, pins[i].host, x_mem(pins[i].guest));
 }
 
-void end_lending(struct lower *l)
+static void take_back(struct lower *l, uint32_t lent)
 {
-    for (unsigned i = PINS - LENDABLE; i < PINS; i++)
-        if (l->lent >> pins[i].host & 1)
+    for (unsigned i = 0; i < PINS; i++)
+        if (lent >> pins[i].host & 1)
             evict(l, pins[i].host);
-    load_lent(l, l->lent);
-    l->lent = 0;
+    load_lent(l, lent);
+    l->lent &= ~lent;
+    l->on_loan &= ~lent;
+}
+
+void end_lending(struct lower *l) { take_back(l, l->lent); }
+
+/* --- for a stretch of code ---------------------------------------------------------------------------- */
+
+bool may_be_on_loan(const struct ir_insn *insn)
+{
+    bool memory = insn->op == IR_load || insn->op == IR_store || insn->op == IR_load_vec || insn->op == IR_store_vec;
+    return memory || !ir_may_leave(insn);
+}
+
+/* Finds out how long the stretch is that begins here, and what it needs. */
+static void look_ahead(struct lower *l)
+{
+    unsigned v = l->now;
+    l->stretch_needs = 0;
+    for (; v < l->block->count && may_be_on_loan(insn_at(l, v)); v++) {
+        const struct ir_insn *insn = insn_at(l, v);
+        bool moves = insn->op == IR_put_x || (insn->op == IR_get_x && l->w[v].uses);
+        if (moves && pin_of((unsigned)insn->imm) != NONE)
+            l->stretch_needs |= 1u << pin_of((unsigned)insn->imm);
+    }
+    l->stretch_end = v;
+}
+
+/* A register for values of the stretch that begins here, if it is long: one store and one load spare many. */
+static int take_loan(struct lower *l)
+{
+    enum { LONG = 40 };
+    if (l->now >= l->stretch_end)
+        look_ahead(l);
+    if (l->stretch_end < l->now + LONG || l->lends_nothing || l->may_be_cold)
+        return NONE;
+    for (unsigned i = 0; i < LOANABLE; i++) {
+        unsigned reg = pins[i].host;
+        if ((l->busy | l->lent | l->stretch_needs) >> reg & 1 || is_needed_at_home(l, pins[i].guest))
+            continue;
+        store_reg(l, reg, x_mem(pins[i].guest));
+        l->lent |= 1u << reg;
+        l->on_loan |= 1u << reg;
+        return (int)reg;
+    }
+    return NONE;
+}
+
+static uint16_t loans_at_site(const struct lower *l)
+{
+    unsigned lent = 0;
+    for (unsigned i = 0; i < LOANABLE; i++)
+        lent |= (l->on_loan >> pins[i].host & 1) << i;
+    return (uint16_t)lent;
 }
 
 /* --- temporaries -------------------------------------------------------------------------------------- */
 
+/* How soon the register's value is to give way: one that is still needed when it is needed last, and before that one that
+ * isn't, the one used last at last. */
+enum { UNUSED = INT16_MAX, IMMEDIATE = UNUSED - 1, GONE = IMMEDIATE - 1 };
+static int readiness(const struct lower *l, unsigned reg)
+{
+    int v = l->in_reg[reg] == NONE ? l->left_in[reg] : l->in_reg[reg];
+    if (v == NONE)
+        return UNUSED;
+    if (l->in_reg[reg] == NONE || l->w[v].last < l->now)
+        return is_pure_vector(insn_at(l, (unsigned)v)) ? GONE - l->w[v].last : UNUSED;
+    return is_immediate(l, (unsigned)v) ? IMMEDIATE : l->w[v].last;
+}
+
+static void choose(struct lower *l, unsigned reg, int *best, int *best_readiness)
+{
+    int ready = l->busy >> reg & 1 ? -1 : readiness(l, reg);
+    if (ready > *best_readiness) {
+        *best_readiness = ready;
+        *best = (int)reg;
+    }
+}
+
 /* A free register of the list, or the one whose value is needed last. */
 static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, unsigned base)
 {
-    int best = NONE, best_last = -1;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned reg = base + list[i];
-        if (l->busy >> reg & 1)
-            continue;
-        int v = l->in_reg[reg];
-        int last = v == NONE || l->w[v].last < l->now ? INT16_MAX : is_immediate(l, (unsigned)v) ? INT16_MAX - 1 : l->w[v].last;
-        if (last > best_last) {
-            best_last = last;
-            best = (int)reg;
-        }
+    int best = NONE, best_readiness = -1;
+    for (unsigned i = 0; i < count; i++)
+        choose(l, base + list[i], &best, &best_readiness);
+    for (unsigned i = 0; i < LOANABLE && list == temps && l->on_loan; i++)
+        if (l->on_loan >> pins[i].host & 1)
+            choose(l, pins[i].host, &best, &best_readiness);
+    if (list == temps && best_readiness < IMMEDIATE) { /* somebody will want it again */
+        int loan = take_loan(l);
+        best = loan == NONE ? best : loan;
     }
     if (best == NONE && list == temps)
         best = borrow(l);
@@ -168,6 +250,7 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
         return base + list[0];
     }
     evict(l, (unsigned)best);
+    l->left_in[best] = NONE;
     hold(l, (unsigned)best);
     return (unsigned)best;
 }
@@ -304,6 +387,40 @@ unsigned result_reg_early(struct lower *l, unsigned v, unsigned ra, unsigned rb)
     return reg;
 }
 
+static bool is_same_operand(const struct lower *l, unsigned a, unsigned b)
+{
+    return a == b || (is_const(l, a) && is_const(l, b) && const_of(l, a) == const_of(l, b));
+}
+
+static bool is_same_operation(const struct lower *l, const struct ir_insn *a, const struct ir_insn *b)
+{
+    if (a->op != b->op || a->esz != b->esz || a->lanes != b->lanes || a->imm != b->imm)
+        return false;
+    for (unsigned i = 0; i < ir_ops[a->op].args; i++)
+        if (!is_same_operand(l, a->arg[i], b->arg[i]))
+            return false;
+    return true;
+}
+
+bool reuse_value(struct lower *l, const struct ir_insn *insn)
+{
+    for (unsigned i = 0; i < host.xmm_temps && is_pure_vector(insn); i++) {
+        unsigned reg = XMM + host.xmm_temp[i];
+        int v = l->in_reg[reg] == NONE ? l->left_in[reg] : l->in_reg[reg];
+        bool lives = l->in_reg[reg] != NONE && l->w[v].last >= l->now;
+        if (v == NONE || !is_same_operation(l, insn_at(l, (unsigned)v), insn))
+            continue;
+        hold(l, reg);
+        if (lives || l->w[l->now].target != NONE)
+            move_xmm(l, result_xmm(l), reg - XMM);
+        else
+            bind_value(l, l->now, reg);
+        l->w[l->now].bytes = l->w[v].bytes;
+        return true;
+    }
+    return false;
+}
+
 bool is_in_memory_only(const struct lower *l, unsigned v)
 {
     return !is_immediate(l, v) && !l->w[v].packed && register_of(l, v) == NONE;
@@ -332,8 +449,8 @@ void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct o
 void end_operation(struct lower *l)
 {
     l->lends_nothing = l->may_be_cold = false;
-    if (l->lent)
-        end_lending(l);
+    if (l->lent & ~l->on_loan)
+        take_back(l, l->lent & ~l->on_loan);
     l->busy = 0;
 }
 
@@ -341,6 +458,7 @@ void forget_values(struct lower *l)
 {
     memset(l->slot_value, 0xff, sizeof l->slot_value);
     memset(l->in_reg, 0xff, sizeof l->in_reg);
+    memset(l->left_in, 0xff, sizeof l->left_in);
     memset(l->at_home, 0xff, sizeof l->at_home);
     l->put_flags = l->late_put = NONE;
     l->flags_of = MAX_VALUES;
@@ -352,10 +470,11 @@ void note_fault_site(struct lower *l)
 {
     struct code_buffer *buffer = l->buffer;
     ptrdiff_t offset = l->e.at - l->start;
-    if (buffer->site_count == buffer->site_capacity || l->lent || offset > UINT16_MAX) {
+    if (buffer->site_count == buffer->site_capacity || l->lent != l->on_loan || offset > UINT16_MAX) {
         l->failed = true;
         return;
     }
     l->lends_nothing = true;
-    buffer->sites[buffer->site_count++] = (struct fault_site){(uint16_t)offset, (uint16_t)((l->pc - l->block->pc) / 4)};
+    buffer->sites[buffer->site_count++] =
+        (struct fault_site){(uint16_t)offset, (l->pc - l->block->pc) / 4 & 63, loans_at_site(l) & 1023};
 }

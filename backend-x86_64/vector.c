@@ -305,12 +305,31 @@ static bool is_widened(const struct lower *l, unsigned v, enum ir_op op)
     return insn_at(l, v)->op == (uint8_t)op && insn_at(l, v)->esz == 3;
 }
 
+/* A product of words, of which the host's instruction reads the low one of each doubleword. */
+static bool multiplies(const struct lower *l, const struct ir_insn *insn, enum ir_op widening)
+{
+    return insn->op == IR_vmul && insn->esz == 3 && is_widened(l, insn->arg[0], widening) &&
+           is_widened(l, insn->arg[1], widening);
+}
+
+bool is_element_of_product(const struct lower *l, const struct ir_insn *user, unsigned index)
+{
+    const struct ir_insn *widened = insn_at(l, user->arg[index]), *element = insn_at(l, widened->arg[0]);
+    return multiplies(l, user, (enum ir_op)widened->op) && element->op == IR_dup_lane && element->esz == 2 &&
+           element->lanes == 4;
+}
+
+static unsigned use_factor(struct lower *l, unsigned v)
+{
+    return use_xmm(l, l->w[v].folded ? insn_at(l, v)->arg[0] : v);
+}
+
 static bool lower_vmul(struct lower *l, const struct ir_insn *insn)
 {
     unsigned a = insn->arg[0], b = insn->arg[1], bytes = bytes_of(insn);
-    bool is_signed = is_widened(l, a, IR_vsxtl) && is_widened(l, b, IR_vsxtl);
-    if (insn->esz == 3 && (is_signed || (is_widened(l, a, IR_vuxtl) && is_widened(l, b, IR_vuxtl)))) {
-        unsigned ra = use_xmm(l, a), rb = use_xmm(l, b), reg = result_xmm(l);
+    bool is_signed = multiplies(l, insn, IR_vsxtl);
+    if (is_signed || multiplies(l, insn, IR_vuxtl)) {
+        unsigned ra = use_factor(l, a), rb = use_factor(l, b), reg = result_xmm(l);
         emit_v(l, is_signed ? V_PMULDQ : V_PMULUDQ, reg, ra, rb);
         finish_vector(l, reg, bytes);
         return true;

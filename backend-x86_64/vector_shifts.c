@@ -97,13 +97,11 @@ static bool has_shifts_by_lanes(unsigned esz, bool is_signed)
     return esz && emit_v_has((enum x86_vop)left[esz], host.level, 0) && (!is_signed || host.level >= HOST_V4);
 }
 
-/* reg = a shifted left by each signed number of count, or right by its opposite, one of which is out of range and gives 0
- * (or the sign). Right with rounding: by one less, then t - (t >> 1). reg may be a, if not rounded; count and t change. */
-static void shift_by_lanes(struct lower *l, unsigned esz, bool is_signed, bool rounds, unsigned reg, unsigned a,
-                           unsigned count, unsigned t)
+/* t = a shifted right by the opposite of each number of count; with rounding: by one less, then t - (t >> 1). u changes. */
+static void shift_right_by_opposite(struct lower *l, unsigned esz, enum x86_vop shift, bool rounds, unsigned t, unsigned a,
+                                    unsigned count, unsigned u)
 {
-    static const uint8_t left[4] = {0, V_PSLLVW, V_PSLLVD, V_PSLLVQ}, right[4] = {0, V_PSRLVW, V_PSRLVD, V_PSRLVQ};
-    static const uint8_t arithmetic[4] = {0, V_PSRAVW, V_PSRAVD, V_PSRAVQ};
+    bool is_signed = shift == V_PSRAVW || shift == V_PSRAVD || shift == V_PSRAVQ;
     if (rounds) {
         all_ones(l, t);
         emit_v(l, V_PXOR, t, t, count);
@@ -111,11 +109,21 @@ static void shift_by_lanes(struct lower *l, unsigned esz, bool is_signed, bool r
         clear_xmm(l, t);
         emit_v(l, (enum x86_vop)sub_lanes[esz], t, t, count);
     }
-    emit_v(l, (enum x86_vop)(is_signed ? arithmetic : right)[esz], t, a, t);
+    emit_v(l, shift, t, a, t);
     if (rounds) {
-        shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, reg, t, 1);
-        emit_v(l, (enum x86_vop)sub_lanes[esz], t, t, reg);
+        shift_lanes(l, esz, is_signed ? ARITHMETIC : RIGHT, u, t, 1);
+        emit_v(l, (enum x86_vop)sub_lanes[esz], t, t, u);
     }
+}
+
+/* reg = a shifted left by each signed number of count, or right by its opposite, one of which is out of range and gives 0
+ * (or the sign). Right with rounding: by one less, then t - (t >> 1). reg may be a, if not rounded; count and t change. */
+static void shift_by_lanes(struct lower *l, unsigned esz, bool is_signed, bool rounds, unsigned reg, unsigned a,
+                           unsigned count, unsigned t)
+{
+    static const uint8_t left[4] = {0, V_PSLLVW, V_PSLLVD, V_PSLLVQ}, right[4] = {0, V_PSRLVW, V_PSRLVD, V_PSRLVQ};
+    static const uint8_t arithmetic[4] = {0, V_PSRAVW, V_PSRAVD, V_PSRAVQ};
+    shift_right_by_opposite(l, esz, (enum x86_vop)(is_signed ? arithmetic : right)[esz], rounds, t, a, count, reg);
     emit_v(l, (enum x86_vop)left[esz], reg, a, count);
     if (!is_signed) {
         emit_v(l, V_POR, reg, reg, t);
@@ -198,6 +206,48 @@ static bool lower_shift_by(struct lower *l, const struct ir_insn *insn)
     unsigned reg = result_xmm_apart(l);
     shift_by_lanes(l, esz, is_signed, rounds, reg, a, count, t);
     finish_vector(l, reg, bytes_of(insn));
+    return true;
+}
+
+/* By the signed low byte of each lane of b, with saturation: what is shifted left and back is another number where bits
+ * were lost. */
+static bool lower_saturating_shift_by(struct lower *l, const struct ir_insn *insn)
+{
+    static const uint8_t left[4] = {0, V_PSLLVW, V_PSLLVD, V_PSLLVQ}, right[4] = {0, V_PSRLVW, V_PSRLVD, V_PSRLVQ};
+    static const uint8_t arithmetic[4] = {0, V_PSRAVW, V_PSRAVD, V_PSRAVQ};
+    static const uint8_t equal[4] = {0, V_PCMPEQW, V_PCMPEQD, V_PCMPEQQ};
+    static const enum jit_constant signs[4] = {0, JIT_SIGN_H, JIT_SIGN_S, JIT_SIGN_D};
+    enum { SECOND_OR_ONES = 0xcf, SECOND_OR_NOT_THIRD = 0xc5, SECOND_OR_THIRD = 0xca }; /* where the first is ones, or not */
+    unsigned esz = insn->esz, top = (8u << esz) - 1;
+    bool is_signed = insn->op == IR_vsqshl || insn->op == IR_vsqrshl, rounds = insn->op == IR_vsqrshl || insn->op == IR_vuqrshl;
+    if (esz == 0 || host.level < HOST_V4)
+        return false;
+    enum x86_vop back = (enum x86_vop)(is_signed ? arithmetic : right)[esz];
+    unsigned a = use_xmm(l, insn->arg[0]), b = use_xmm(l, insn->arg[1]), count = take_xmm(l);
+    low_bytes(l, esz, count, b);
+    if (b != a)
+        leave_xmm(l, b);
+    if (free_xmms(l) < 3)
+        return false;
+    unsigned t = take_xmm(l), kept = take_xmm(l), u = take_xmm(l);
+    emit_v(l, (enum x86_vop)left[esz], t, a, count);
+    emit_v(l, back, kept, t, count);
+    emit_v(l, V_PXOR, kept, kept, a);
+    shift_lanes(l, esz, ARITHMETIC, u, count, top);
+    emit_v(l, V_PANDN, kept, u, kept); /* not where it is to the right */
+    set_qc_unless_zero(l, kept, bytes_of(insn));
+    clear_xmm(l, u);
+    emit_v(l, (enum x86_vop)equal[esz], kept, kept, u);
+    if (is_signed) {
+        shift_lanes(l, esz, ARITHMETIC, u, a, top);
+        emit_v_mem(l, V_PXOR, u, u, constant_mem(signs[esz]));
+    }
+    emit_v_imm(l, V_PTERNLOG, kept, t, u, is_signed ? SECOND_OR_NOT_THIRD : SECOND_OR_ONES);
+    shift_right_by_opposite(l, esz, back, rounds, t, a, count, u);
+    shift_lanes(l, esz, ARITHMETIC, count, count, top);
+    emit_v_imm(l, V_PTERNLOG, count, t, kept, SECOND_OR_THIRD);
+    leave_xmm(l, a);
+    finish_from(l, insn, count);
     return true;
 }
 
@@ -300,6 +350,11 @@ bool lower_shifts(struct lower *l, const struct ir_insn *insn)
     case IR_vsrshl:
     case IR_vurshl:
         return lower_shift_by(l, insn);
+    case IR_vsqshl:
+    case IR_vuqshl:
+    case IR_vsqrshl:
+    case IR_vuqrshl:
+        return lower_saturating_shift_by(l, insn);
     case IR_vroli:
         return lower_rotation(l, insn);
     case IR_vsli:

@@ -90,6 +90,59 @@ static uint32_t add(const struct cpu *cpu, uint32_t a, uint32_t b)
     return sum.m ? round_to_odd(sum) : 0;
 }
 
+/* --- the same, and faster, where no operand is infinite or a NaN: false if one is ------------------------------ */
+
+enum { FRACTION = 23, EXPONENTS = 0xff };
+static const uint32_t SIGN = 1u << 31, WHOLE = 1u << FRACTION;
+
+static int exponent_of(uint32_t a) { return (int)(a >> FRACTION & EXPONENTS); }
+static uint64_t fraction_of(uint32_t a) { return (a & (WHOLE - 1)) | WHOLE; }
+
+static uint32_t number(uint32_t sign, int exponent, uint32_t fraction)
+{
+    if (exponent < 1)
+        return sign;
+    return sign | (exponent < EXPONENTS ? (uint32_t)exponent << FRACTION | (fraction & (WHOLE - 1)) : EXPONENTS << FRACTION);
+}
+
+static bool multiply_finite(uint16_t a, uint16_t b, uint32_t *r)
+{
+    int ea = a >> 7 & EXPONENTS, eb = b >> 7 & EXPONENTS;
+    uint32_t sign = (uint32_t)((a ^ b) & 0x8000) << 16;
+    uint32_t m = (uint32_t)((a & 0x7f) | 0x80) * ((b & 0x7f) | 0x80), carry = m >> 15;
+    *r = ea && eb ? number(sign, ea + eb - 127 + (int)carry, m << (carry ? 8 : 9)) : sign;
+    return ea != EXPONENTS && eb != EXPONENTS;
+}
+
+static bool add_finite(uint32_t a, uint32_t b, uint32_t *r)
+{
+    enum { BELOW = 38, BELOW_SUM = 40 }; /* bits under the last place: for what is shifted out, and in the end */
+    if (a << 1 < b << 1) {
+        uint32_t t = a;
+        a = b;
+        b = t;
+    }
+    int ea = exponent_of(a), eb = exponent_of(b), distance = ea - eb;
+    if (ea == EXPONENTS)
+        return false;
+    if (!eb) {
+        *r = ea ? a : a & b & SIGN;
+        return true;
+    }
+    uint64_t m = fraction_of(a) << BELOW, n = fraction_of(b) << BELOW;
+    n = distance > 62 ? 1 : n >> distance | ((n & ((1ull << distance) - 1)) != 0);
+    m = (a ^ b) & SIGN ? m - n : m + n;
+    if (!m) {
+        *r = 0;
+        return true;
+    }
+    int leading = __builtin_clzll(m);
+    m <<= leading;
+    uint32_t odd = (m & ((1ull << BELOW_SUM) - 1)) != 0;
+    *r = number(a & SIGN, ea + 2 - leading, (uint32_t)(m >> BELOW_SUM) | odd);
+    return true;
+}
+
 /* --- extended behaviour (FPCR.EBF): one rounding for two products, by FPCR; no exceptions, default NaNs ------- */
 
 /* [FPDot] */
@@ -127,6 +180,11 @@ static uint64_t dot_extended(struct cpu *cpu, uint32_t a, uint32_t b)
 /* [BFDotAdd]: sum plus the products of the two bfloats in a with those in b. */
 static uint32_t dot_add(const struct cpu *cpu, uint32_t sum, uint32_t a, uint32_t b)
 {
+    uint32_t low, high, r;
+    if (!(cpu->fpcr & FPCR_EBF) && multiply_finite((uint16_t)a, (uint16_t)b, &low) &&
+        multiply_finite((uint16_t)(a >> 16), (uint16_t)(b >> 16), &high) && add_finite(low, high, &r) &&
+        add_finite(sum, r, &r))
+        return r;
     if (!(cpu->fpcr & FPCR_EBF))
         return add(cpu, sum,
                    add(cpu, multiply(cpu, (uint16_t)a, (uint16_t)b),

@@ -10,14 +10,21 @@ static uint32_t recip_estimate(uint32_t a)
     return (b + 1) / 2;
 }
 
+/* The greatest b with a * b * b < limit, which is at least `least`, a power of two, and less than twice as great. */
+static uint32_t root_below(uint64_t a, uint64_t limit, uint64_t least)
+{
+    uint64_t b = least;
+    for (uint64_t step = least / 2; step; step /= 2)
+        if (a * (b + step) * (b + step) < limit)
+            b += step;
+    return (uint32_t)b;
+}
+
 /* [RecipSqrtEstimate]: 9 bits of 1/sqrt(x), x = a / 512 in [0.25, 1). */
 static uint32_t rsqrt_estimate(uint32_t a)
 {
-    uint64_t b = 512;
     a = a < 256 ? a * 2 + 1 : ((a >> 1 << 1) + 1) * 2;
-    while (a * (b + 1) * (b + 1) < 1u << 28)
-        b++;
-    return (uint32_t)((b + 1) / 2);
+    return (root_below(a, 1u << 28, 512) + 1) / 2;
 }
 
 /* The same with 12 bits, for singles with FPCR.AH (FEAT_RPRES): a / 4096 in [0.5, 1), or in [0.25, 1). */
@@ -30,11 +37,8 @@ static uint32_t recip_estimate12(uint32_t a)
 
 static uint32_t rsqrt_estimate12(uint32_t a)
 {
-    uint64_t b = 8192;
     a = a < 2048 ? a * 2 + 1 : ((a >> 1 << 1) + 1) * 2;
-    while (a * (b + 1) * (b + 1) < 1ull << 39)
-        b++;
-    return (uint32_t)((b + 1) / 2);
+    return (root_below(a, 1ull << 39, 8192) + 1) / 2;
 }
 
 static bool is_precise(const struct cpu *cpu, unsigned esz)

@@ -158,6 +158,8 @@ struct jit_block *cache_find(uint64_t pc);
 /* The block whose code an address in the execute view belongs to, or null. Takes no lock: what other threads may be
  * adding is none that somebody runs. */
 const struct jit_block *cache_block_at(uint64_t address);
+/* The index of the host's general register in a signal's context. */
+int greg_of(int host);
 
 struct block_profile;
 

@@ -4,18 +4,29 @@
 #include <signal.h>
 #include <ucontext.h>
 
+/* The guest's registers whose host registers are lent there are where they belong again. */
+static void take_back(const struct cpu *cpu, greg_t *regs, unsigned lent)
+{
+    for (unsigned n = 0; lent >> n; n++)
+        if (lent >> n & 1)
+            regs[greg_of(backend_host_register(backend_lent(n)))] = (greg_t)cpu->x[backend_lent(n)];
+}
+
 /* The pc of the guest's instruction whose access to memory, or operation that traps, is at the address in the execute
  * view; NO_PC: there is none. */
-static uint64_t find_pc(uint64_t rip)
+static uint64_t find_pc(const struct cpu *cpu, greg_t *regs)
 {
+    uint64_t rip = (uint64_t)regs[REG_RIP];
     const struct jit_block *block = cache_block_at(rip);
     if (!block)
         return NO_PC;
     uint64_t offset = rip - (uint64_t)cache_executable(block->code);
     const struct fault_site *sites = cache_arena(block->code)->sites + block->first_site;
     for (unsigned i = 0; i < block->site_count; i++)
-        if (sites[i].offset == offset)
+        if (sites[i].offset == offset) {
+            take_back(cpu, regs, sites[i].lent);
             return block->pc + 4ull * sites[i].insn;
+        }
     return NO_PC;
 }
 
@@ -38,7 +49,7 @@ bool jit_recover(struct cpu *cpu, int signo, void *context, bool repeat)
         return false;
     if (restart_stack(jit, regs))
         return true;
-    uint64_t pc = find_pc((uint64_t)regs[REG_RIP]);
+    uint64_t pc = find_pc(cpu, regs);
     if (pc == NO_PC)
         return false;
     jit->stats.faults++;

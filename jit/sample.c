@@ -4,13 +4,18 @@
 #include <signal.h>
 #include <ucontext.h>
 
-/* A register of the guest's while its code runs. */
-static uint64_t register_of(const struct cpu *cpu, const greg_t *regs, unsigned guest)
+int greg_of(int host)
 {
     static const uint8_t by_number[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                         REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+    return by_number[host];
+}
+
+/* A register of the guest's while its code runs. */
+static uint64_t register_of(const struct cpu *cpu, const greg_t *regs, unsigned guest)
+{
     int host = backend_host_register(guest);
-    return host < 0 ? cpu->x[guest] : (uint64_t)regs[by_number[host]];
+    return host < 0 ? cpu->x[guest] : (uint64_t)regs[greg_of(host)];
 }
 
 struct jit_sample jit_sample(const struct cpu *cpu, const void *ucontext)

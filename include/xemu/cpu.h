@@ -82,7 +82,8 @@ enum { CPU_SPILLS = 96 };
 enum jit_constant {
     JIT_LOW_1,        /* the lowest byte, the lowest two */
     JIT_LOW_2,
-    JIT_SIGN_B,       /* the top bit of each byte */
+    JIT_SIGN_B,       /* the top bit of each byte, each halfword */
+    JIT_SIGN_H,
     JIT_SIGN_S,       /* the sign bit of each single, each double */
     JIT_SIGN_D,
     JIT_SMALLEST_S,   /* the smallest normal number of each, shifted left by one: without its sign */
@@ -93,6 +94,8 @@ enum jit_constant {
     JIT_LEADING_HIGH, /* leading zeros of a byte with 0 to 15 in its upper half, in its lower half; of 0: 8 */
     JIT_LEADING_LOW,
     JIT_MIRROR_BITS,  /* GF2P8AFFINEQB's matrix that reverses a byte */
+    JIT_SM4_BEFORE,   /* the matrices before the inverse in AES's field, and behind it, that make SM4's S-box of it */
+    JIT_SM4_BEHIND,
     JIT_OUT_OF_TABLE, /* 0x70 in each byte */
     JIT_PACK_B,       /* the low halves of lanes of 2, 4, 8 bytes, packed */
     JIT_PACK_H,

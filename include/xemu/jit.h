@@ -71,6 +71,8 @@ enum { JIT_REPEAT = 100 };
 unsigned backend_best_level(void);
 /* The host's register, by its number, where the guest's general register is at a block's boundary; -1: it is in *cpu. */
 int backend_host_register(unsigned guest);
+/* The guest's registers, by number, that bit n of fault_site.lent stands for. */
+unsigned backend_lent(unsigned n);
 /* Before all else: finds out what the host CPU has. level: 2, 3 or 4, the most to be used; 0: all. */
 void backend_init(unsigned level);
 /* Whether the numbers of the instruction at pc are left to functions: its operations were invalid so often that traps
@@ -97,8 +99,9 @@ struct code_link {
 };
 
 struct fault_site {
-    uint16_t offset; /* of the host's instruction, from the block's code */
-    uint16_t insn;   /* number of the guest's instruction in the block */
+    uint16_t offset;   /* of the host's instruction, from the block's code */
+    uint16_t insn : 6; /* number of the guest's instruction in the block */
+    uint16_t lent : 10; /* backend_lent(): the guest's registers that are in *cpu and not in the host's */
 };
 
 /* What has to change in a block's code when it is used elsewhere, or in another process. */
@@ -113,7 +116,7 @@ enum reloc_kind {
 };
 
 /* What one block's code is made of, and how often each guest instruction of it runs: for --explain and counts. */
-enum { PROFILE_INSNS = 32 }; /* as many as a block has at most */
+enum { PROFILE_INSNS = 64 }; /* as many as a block has at most; fault_site.insn has room for no more */
 struct code_profile {
     bool uncounted; /* the code is what it is without a profile */
     unsigned count;

@@ -105,6 +105,7 @@ static const struct expected_vector expected_vectors[X86_VOP_COUNT] = {
     [V_PTERNLOG] = {"pternlogd", "RFMI"},
     [V_PTEST] = {NULL, "RM"},
     [V_GF2P8AFFINE] = {"gf2p8affineqb", "RFMI"},
+    [V_GF2P8AFFINEINV] = {"gf2p8affineinvqb", "RFMI"},
     [V_PABSB] = {NULL, "RM"},
     [V_PABSW] = {NULL, "RM"},
     [V_PABSD] = {NULL, "RM"},
@@ -461,7 +462,7 @@ static void check_vector(const struct vector_case *c)
     if (strchr(operands_of(c->op), 'I'))
         emit_bytes(&e, 1, IMM);
     vector_text(text, sizeof text, c);
-    bool known = !uses_evex(c) && (c->op != V_GF2P8AFFINE || c->level < HOST_V3);
+    bool known = !uses_evex(c) && ((c->op != V_GF2P8AFFINE && c->op != V_GF2P8AFFINEINV) || c->level < HOST_V3);
     (known ? expect : expect_of_objdump)(code, (size_t)(e.at - code), text);
 }
 

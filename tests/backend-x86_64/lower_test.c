@@ -1,4 +1,6 @@
 /* What the lowering promises about whole blocks. */
+#include "../../jit/passes.h"
+
 #include <criterion/criterion.h>
 
 #include <xemu/insn.h>
@@ -234,6 +236,13 @@ Test(lower, frequent_instructions_need_no_function)
         {2, 0x2f08475c}, /* SRI V28.8B, V26.8B, #8 */
         {2, 0x4ea03b5c}, /* SUQADD V28.4S, V26.4S */
         {4, 0x4ee90f5c}, /* SQADD V28.2D, V26.2D, V9.2D */
+        {4, 0x4e694f5c}, /* SQSHL V28.8H, V26.8H, V9.8H */
+        {4, 0x6ee95f5c}, /* UQRSHL V28.2D, V26.2D, V9.2D */
+        {4, 0x5ea95f5c}, /* SQRSHL S28, S26, S9 */
+        {4, 0xce490b5c}, /* SM3SS1 V28.4S, V26.4S, V9.4S, V2.4S */
+        {4, 0xce69c35c}, /* SM3PARTW1 V28.4S, V26.4S, V9.4S */
+        {4, 0xce69c75c}, /* SM3PARTW2 V28.4S, V26.4S, V9.4S */
+        {4, 0xce49a75c}, /* SM3TT1B V28.4S, V26.4S, V9.S[2] */
     };
     uint32_t *words = map_page();
     for (unsigned i = 0; i < sizeof instructions / sizeof *instructions; i++)
@@ -245,6 +254,41 @@ Test(lower, frequent_instructions_need_no_function)
             cr_assert_not_null(start);
             cr_expect_not(calls_functions(&buffer, start), "level %u: %#x", level, words[0]);
         }
+}
+
+static size_t bytes_of_code(unsigned level, const uint32_t *words, unsigned count)
+{
+    struct code_buffer buffer = begin(level);
+    lift(words, count);
+    pass_forward(&block);
+    const uint8_t *start = backend_compile(&buffer, &block);
+    cr_assert_not_null(start);
+    return (size_t)(buffer.at - start);
+}
+
+Test(lower, what_several_products_widen_is_widened_once)
+{
+    static const uint32_t umlal = 0x2fa520c0; /* UMLAL V0.2D, V6.2S, V5.S[1] */
+    enum { COUNT = 4, NEXT_RD = 1, NEXT_RN = 1 << 5 };
+    uint32_t *same = map_page(), *different = map_page();
+    for (unsigned i = 0; i < COUNT; i++) {
+        same[i] = umlal + i * NEXT_RD;
+        different[i] = same[i] - i * NEXT_RN;
+    }
+    for (unsigned level = 2; level <= backend_best_level(); level++)
+        cr_expect_lt(bytes_of_code(level, same, COUNT) + 8, bytes_of_code(level, different, COUNT), "level %u", level);
+}
+
+Test(lower, a_round_of_aes_is_one_operation_where_nobody_sees_its_half)
+{
+    uint32_t *words = map_page();
+    for (unsigned level = 3; level <= backend_best_level(); level++) {
+        words[0] = 0x4e284820; /* AESE V0.16B, V1.16B */
+        words[1] = 0x4e286800; /* AESMC V0.16B, V0.16B */
+        size_t unseen = bytes_of_code(level, words, 2);
+        words[1] = 0x4e286802; /* AESMC V2.16B, V0.16B */
+        cr_expect_lt(unseen + 8, bytes_of_code(level, words, 2), "level %u", level);
+    }
 }
 
 Test(lower, system_calls_have_their_instruction_where_the_stub_says)
