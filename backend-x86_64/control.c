@@ -167,6 +167,14 @@ void lower_branch(struct lower *l, uint64_t target)
     out->poll = emit_jmp(&l->e);
 }
 
+/* A conditional branch backwards ends the block, and nothing is left to do where it isn't taken. */
+static bool leaves_loop_at_once(const struct lower *l)
+{
+    const struct ir_insn *behind = insn_at(l, l->now + 1);
+    bool puts = l->late_put != NONE && insn_at(l, (unsigned)l->late_put)->imm & PUT_IF_NOT_TAKEN;
+    return behind->op == IR_branch && (uint64_t)behind->imm > l->pc && !puts;
+}
+
 void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put)
 {
     if (target > l->pc && !put) {
@@ -177,11 +185,16 @@ void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const str
         l->late_puts[l->late_put_count++] = (struct late_put){emit_jcc(&l->e, cc), target, put};
         return;
     }
-    uint8_t *over = emit_jcc(&l->e, cc ^ 1);
+    uint8_t *over = leaves_loop_at_once(l) ? NULL : emit_jcc(&l->e, cc ^ 1);
+    if (!over) {
+        emit_link(l, (uint64_t)insn_at(l, l->now + 1)->imm, 2, 0x800f | (cc ^ 1) << 8);
+        l->w[l->now + 1].done = true;
+    }
     if (put)
         emit_late_put(l, put);
     lower_branch(l, target);
-    patch_here(l, over);
+    if (over)
+        patch_here(l, over);
 }
 
 void emit_late_puts(struct lower *l)

@@ -132,9 +132,10 @@ static bool lower_sqrt(struct lower *l, const struct ir_insn *insn)
     static const struct fp_row row = {{V_SQRTSS, V_SQRTSD, V_SQRTPS, V_SQRTPD}};
     if (!is_shape(insn))
         return false;
-    unsigned a = operand(l, insn, 0), t = take_xmm(l);
+    unsigned a = operand(l, insn, 0), reg = result_xmm(l);
+    bool apart = host.level < HOST_V3 && insn->lanes == 1 && reg != a; /* a move would come before the trap */
+    unsigned t = apart ? take_xmm(l) : reg;
     emit_trapping_unary(l, insn, op_of(insn, row), t, a);
-    unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
     return true;
@@ -379,8 +380,9 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
 {
     if (insn->esz == 1)
         return lower_sign_of_halves(l, insn);
-    struct x86_mem sign = constant_mem(insn->esz == 3 ? JIT_SIGN_D : JIT_SIGN_S);
-    unsigned a = use_xmm(l, insn->arg[0]), bytes = bytes_of(insn), reg;
+    static const uint8_t signs[2][2] = {{JIT_SIGN_S, JIT_SIGN_D}, {JIT_SIGN_ONE_S, JIT_SIGN_ONE_D}};
+    struct x86_mem sign = constant_mem((enum jit_constant)signs[insn->lanes == 1][insn->esz == 3]);
+    unsigned a = use_xmm(l, insn->arg[0]), reg;
     if (insn->op == IR_fneg) {
         reg = result_xmm(l);
         emit_v_mem(l, V_PXOR, reg, a, sign);
@@ -391,7 +393,7 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
         reg = result_xmm(l);
         move_xmm(l, reg, t);
     }
-    finish_vector(l, reg, bytes);
+    finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
     return true;
 }
 

@@ -124,6 +124,7 @@ struct lower {
     unsigned flags_at;         /* if so many instructions have written them */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
     bool fp_checked;           /* this block has found FPCR to be as SSE does it */
+    uint8_t above[32];         /* of a guest vector register: the bytes from here on are zero */
     bool careful;              /* an instruction of the block traps often: its numbers are left to functions */
     bool may_have_left;        /* a conditional branch or a call stands between this instruction and the one before */
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */

@@ -159,6 +159,7 @@ static void lower_put_x(struct lower *l, const struct ir_insn *insn)
 static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0], r = (unsigned)insn->imm;
+    l->above[r] = l->w[v].bytes;
     if (l->w[v].home == (int)r)
         return;
     unsigned from = use_xmm(l, v);
@@ -186,8 +187,11 @@ static bool lower_sysreg(struct lower *l, const struct ir_insn *insn)
 bool lower_memory(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
-    case IR_get_x:
     case IR_get_vreg:
+        l->w[l->now].bytes = l->above[insn->imm];
+        set_home(l, l->now, (unsigned)insn->imm);
+        return true;
+    case IR_get_x:
         set_home(l, l->now, (unsigned)insn->imm);
         return true;
     case IR_put_x:

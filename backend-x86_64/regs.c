@@ -357,6 +357,7 @@ void forget_values(struct lower *l)
     l->put_flags = l->late_put = NONE;
     l->flags_of = MAX_VALUES;
     l->fp_checked = false;
+    memset(l->above, sizeof(union vec), sizeof l->above);
     l->may_have_left = true;
 }
 

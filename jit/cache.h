@@ -36,6 +36,7 @@ enum {
 struct jit_block {
     uint64_t pc;
     _Atomic uint32_t next_in_hash; /* number of a block, or 0 */
+    uint32_t loop;           /* where in the code its links to itself lead */
     const uint8_t *code;     /* in the write view */
     uint32_t host_bytes;
     uint32_t incoming;       /* number of the first link that leads here, or 0 */

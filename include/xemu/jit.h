@@ -116,12 +116,13 @@ enum reloc_kind {
 enum { PROFILE_INSNS = 32 }; /* as many as a block has at most */
 struct code_profile {
     bool uncounted; /* the code is what it is without a profile */
-    unsigned count;
+    unsigned count; /* guest instructions */
+    unsigned again; /* as many, if there is other code for the further rounds of a loop: behind the others; else 0 */
     struct code_profile_insn {
         uint32_t start, end; /* offsets of its code from the block's, without the code that counts */
         bool counted;        /* `runs` is its own; else it runs as often as the instruction before */
         uint64_t runs;
-    } insns[PROFILE_INSNS];
+    } insns[2 * PROFILE_INSNS];
 };
 
 /* Where the output goes, and where to note that the instruction at an offset may fault, and the links. */
@@ -135,6 +136,7 @@ struct code_buffer {
     unsigned reloc_count, reloc_capacity;
     bool portable;  /* with the relocations the block's code can be used for the same guest code anywhere... */
     bool fixed;     /* ...but at the same pc only */
+    uint32_t loop;  /* where in the block's code its links to itself lead, in bytes */
     /* What the code counts as it runs, or null: [0] guest instructions, [1 + op] calls of the operation's function.
      * Threads count without locks, so that a few may be lost. */
     uint64_t *counts;

@@ -122,6 +122,26 @@ static bool calls_functions(const struct code_buffer *buffer, const uint8_t *sta
     return false;
 }
 
+static uint32_t loop_of(const uint32_t *instructions, unsigned count)
+{
+    uint32_t *words = map_page();
+    memcpy(words, instructions, count * sizeof *words);
+    struct code_buffer buffer = begin(0);
+    lift(words, count);
+    cr_assert_not_null(backend_compile(&buffer, &block));
+    cr_assert_eq(buffer.loop % 16, 0);
+    return buffer.loop;
+}
+
+Test(lower, further_rounds_of_a_loop_with_numbers_have_code_of_their_own)
+{
+    cr_expect_neq(loop_of((uint32_t[]){0x1e612800, 0xf1000400, 0x54ffffc1}, 3), 0); /* FADD; SUBS; B.NE to the first */
+    cr_expect_neq(loop_of((uint32_t[]){0x1e612800, 0x17ffffff}, 2), 0);             /* FADD; B */
+    cr_expect_eq(loop_of((uint32_t[]){0x1e612800, 0xf1000400, 0x54ffffe1}, 3), 0);  /* B.NE to the second */
+    cr_expect_eq(loop_of((uint32_t[]){0x91000421, 0xf1000400, 0x54ffffc1}, 3), 0);  /* ADD; SUBS; B.NE */
+    cr_expect_eq(loop_of((uint32_t[]){0x1e612800, 0x97ffffff, 0x17fffffe}, 3), 0);  /* FADD; BL; B */
+}
+
 /* Neither the operands nor the result are pinned where there are 16 vector registers. */
 Test(lower, narrowing_of_vectors_in_memory_needs_no_function)
 {
