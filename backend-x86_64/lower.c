@@ -57,7 +57,7 @@ static void find_uses(struct lower *l)
 {
     const struct ir_block *block = l->block;
     for (unsigned v = 0; v < block->count; v++)
-        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .folded = true, .bytes = 16};
+        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .partner = NONE, .via = NONE, .folded = true, .bytes = 16};
     for (unsigned v = block->count; v-- > 0;) { /* users come before what they use: all is known of them */
         const struct ir_insn *insn = &block->insns[v];
         l->w[v].folded = l->w[v].uses && may_fold(l, v);
@@ -101,6 +101,8 @@ static void find_lifetimes(struct lower *l)
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
             needed_by(l, insn->arg[i], v);
+        if (insn->op == IR_store_exclusive && l->w[v].partner != NONE)
+            needed_by(l, (unsigned)l->w[v].partner, v);
     }
 }
 
@@ -157,6 +159,7 @@ static void analyse(struct lower *l)
     find_uses(l);
     find_packed(l);
     analyse_flags(l);
+    find_partners(l);
     find_lifetimes(l);
     find_targets(l);
 }

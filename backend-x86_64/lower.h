@@ -34,6 +34,7 @@ struct where {
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
     int16_t next_at_home; /* another value that is there, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
+    int16_t partner; /* of an exclusive load: the store that ends it without a look at the monitor, and the other way round */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
     uint8_t capture; /* flags: enum capture */
     bool keeps_flags; /* a sum or product that is to leave EFLAGS alone, by LEA or MULX */
@@ -77,12 +78,14 @@ struct call_miss {
     const uint8_t *back;
 };
 
-/* A side of a conditional branch, behind the block's code: writes the flags, which are a constant or EFLAGS, and goes
- * on. */
+/* A side of a conditional branch, behind the block's code: opens the monitor, writes the flags, which are a constant or
+ * EFLAGS, and goes on. */
 struct late_put {
     uint8_t *jump; /* displacement that leads here */
     uint64_t target;
-    const struct ir_insn *put;
+    const struct ir_insn *put;       /* or null */
+    const struct ir_insn *exclusive; /* the load that opens the monitor, or null */
+    unsigned address, value;         /* registers that hold its operand and result */
 };
 
 /* A guest address beside the code, for the comparison at a return point. */
@@ -117,6 +120,7 @@ struct lower {
     unsigned cold_count;
     int16_t at_home[2][32];    /* a value that a guest register holds, or NONE: integers, vectors */
     int put_flags;             /* the value that is in cpu->flags, or NONE */
+    int exclusive;             /* the load whose monitor is open but not in *cpu, or NONE */
     int late_put;              /* the put_nzcv that is left to the next conditional branch, or NONE */
     struct late_put late_puts[MAX_EXITS];
     unsigned late_put_count;
@@ -262,6 +266,8 @@ void analyse_flags(struct lower *l);
 bool lower_integer(struct lower *l, const struct ir_insn *insn);
 bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
+void find_partners(struct lower *l); /* atomic.c: where.partner */
+void emit_open_monitor(struct lower *l, const struct ir_insn *load, unsigned address, unsigned value);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
 bool lower_shifts(struct lower *l, const struct ir_insn *insn);      /* vector_shifts.c, another */
 bool lower_bits(struct lower *l, const struct ir_insn *insn);        /* vector_bits.c, a part of lower_vector() */

@@ -354,7 +354,7 @@ void forget_values(struct lower *l)
     memset(l->slot_value, 0xff, sizeof l->slot_value);
     memset(l->in_reg, 0xff, sizeof l->in_reg);
     memset(l->at_home, 0xff, sizeof l->at_home);
-    l->put_flags = l->late_put = NONE;
+    l->put_flags = l->late_put = l->exclusive = NONE;
     l->flags_of = MAX_VALUES;
     l->fp_checked = false;
     memset(l->above, sizeof(union vec), sizeof l->above);

@@ -44,6 +44,8 @@ bool jit_recover(struct cpu *cpu, int signo, void *context, bool repeat)
     jit->stats.faults++;
     jit->trapped = signo == SIGFPE;
     cpu->pc = pc;
+    if (!repeat)
+        cpu->excl_addr = EXCL_NONE; /* as by any exception; what is there may be of an older load */
     ((ucontext_t *)context)->uc_mcontext.fpregs->mxcsr &= ~(uint32_t)MXCSR_IE; /* the functions will tell */
     regs[REG_RIP] = (greg_t)cache_executable(cache.stubs.exit);
     regs[REG_RAX] = repeat ? JIT_REPEAT : EXIT_FAULT;
