@@ -172,9 +172,13 @@ static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
         set_home(l, v, r);
 }
 
-/* The thread pointer is a field like a register; the others are functions. */
+/* The thread pointer is a field like a register, FPCR one to be read; the others are functions. */
 static bool lower_sysreg(struct lower *l, const struct ir_insn *insn)
 {
+    if (insn->op == IR_get_sysreg && insn->imm == SYSREG_FPCR) {
+        emit_rm(&l->e, X86_MOV, 32, result_reg(l), CPU_FIELD(fpcr));
+        return true;
+    }
     if (insn->imm != SYSREG_TPIDR_EL0)
         return false;
     if (insn->op == IR_get_sysreg)

@@ -186,6 +186,7 @@ Test(lower, frequent_instructions_need_no_function)
         unsigned least; /* level of the host */
         uint32_t word;
     } instructions[] = {
+        {2, 0xd53b4400}, /* MRS X0, FPCR */
         {2, 0xce6e835c}, /* SHA512H Q28, Q26, V14.2D */
         {2, 0xce6e875c}, /* SHA512H2 Q28, Q26, V14.2D */
         {2, 0xcec0835c}, /* SHA512SU0 V28.2D, V26.2D */
