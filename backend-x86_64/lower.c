@@ -32,7 +32,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
     if (insn->op == IR_fcmp && (l->plain || l->careful)) /* a function compares */
         return false;
     if (has_origin(insn->op) && user->op == IR_put_nzcv)
-        return user->imm && reads_condition(l, next_branch(l, v), user->arg[0]);
+        return user->imm && (!(user->imm & PUT_AT_FAULTS) || recipe_of(l, v)) &&
+               (user->imm == PUT_AT_FAULTS || reads_condition(l, next_branch(l, v), user->arg[0]));
     if (is_flags(insn->op))
         return user->op == IR_cond && is_condition_of(insn, (unsigned)user->imm);
     if (insn->op == IR_carry)
@@ -197,6 +198,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
     case IR_branch_if:
         lower_condition(l, insn);
         l->may_have_left = true;
+        l->recipe = 0;
         break;
     case IR_call:
     case IR_call_to:
@@ -240,6 +242,7 @@ static int32_t guest_instructions(const struct ir_block *block)
 
 static void lower_all(struct lower *l)
 {
+    l->fp_known = l->fp_checked;
     analyse(l);
     for (l->now = 0; l->now < l->block->count; l->now++) {
         if (needs_code(l, l->now))

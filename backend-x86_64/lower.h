@@ -126,6 +126,9 @@ struct lower {
     unsigned late_put_count;
     unsigned flags_of;         /* EFLAGS are as this operation's, */
     unsigned flags_at;         /* if so many instructions have written them */
+    uint32_t recipe;           /* for flags that the next operations want only if they fault; 0: none */
+    bool recipe_noted;         /* it is among the sites */
+    bool fp_known;             /* fp_checked when the block, or its further round, began */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
     bool fp_checked;           /* this block has found FPCR to be as SSE does it */
     uint8_t above[32];         /* of a guest vector register: the bytes from here on are zero */
@@ -254,13 +257,16 @@ bool has_origin(enum ir_op op); /* flags that a comparison or a test sets again 
 bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
 bool reads_condition(const struct lower *l, unsigned user, unsigned v); /* a branch or select: of flags v */
-bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does */
+bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does, or a fault */
 void emit_late_put(struct lower *l, const struct ir_insn *put); /* by RAX */
 unsigned packed_flags(struct lower *l, unsigned v);
 unsigned unpacked_flags(struct lower *l, unsigned v);
 void pack_in_place(struct lower *l, unsigned reg);
 bool lower_flags(struct lower *l, const struct ir_insn *insn);
 void analyse_flags(struct lower *l);
+
+/* recipes.c: for the put_nzcv, or 0 where it has to be done. */
+uint32_t recipe_of(const struct lower *l, unsigned put);
 
 /* Each: true if it made code for the operation. */
 bool lower_integer(struct lower *l, const struct ir_insn *insn);

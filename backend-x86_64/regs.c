@@ -356,6 +356,7 @@ void forget_values(struct lower *l)
     memset(l->at_home, 0xff, sizeof l->at_home);
     l->put_flags = l->late_put = l->exclusive = NONE;
     l->flags_of = MAX_VALUES;
+    l->recipe = 0;
     l->fp_checked = false;
     memset(l->above, sizeof(union vec), sizeof l->above);
     l->may_have_left = true;
@@ -365,10 +366,14 @@ void note_fault_site(struct lower *l)
 {
     struct code_buffer *buffer = l->buffer;
     ptrdiff_t offset = l->e.at - l->start;
-    if (buffer->site_count == buffer->site_capacity || l->lent || offset > UINT16_MAX) {
+    if (buffer->site_count + 1 >= buffer->site_capacity || l->lent || offset > UINT16_MAX) {
         l->failed = true;
         return;
     }
     l->lends_nothing = true;
-    buffer->sites[buffer->site_count++] = (struct fault_site){(uint16_t)offset, (uint16_t)((l->pc - l->block->pc) / 4)};
+    uint16_t insn = (uint16_t)((l->pc - l->block->pc) / 4);
+    if (l->recipe && !l->recipe_noted)
+        buffer->sites[buffer->site_count++] = (struct fault_site){(uint16_t)l->recipe, (uint16_t)(l->recipe >> 16)};
+    l->recipe_noted = true;
+    buffer->sites[buffer->site_count++] = (struct fault_site){(uint16_t)offset, insn | (l->recipe ? SITE_FLAGS : 0)};
 }

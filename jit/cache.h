@@ -101,6 +101,7 @@ struct jit {
     _Atomic bool reading;        /* looks for code, or runs it */
     _Atomic uint64_t epoch;      /* that its last safe point saw */
     bool trapped;                /* the last fault was an invalid floating-point operation */
+    uint32_t recipe;             /* for the flags at the last fault; 0: they are in *cpu */
     bool in_code;                /* compiled code, or a function that it called, is on the stack */
     _Atomic uint64_t lifting;    /* page of the block that it reads from guest memory, or NO_PC */
     bool lift_is_stale;          /* the page has changed meanwhile */
@@ -196,6 +197,11 @@ bool heat_is_warm(uint64_t pc);
 /* The cache has a block at pc, or had one. */
 void heat_cached(uint64_t pc);
 bool heat_may_be_cached(uint64_t pc);
+
+/* --- faults.c --- */
+
+/* NZCV by the recipe, from the guest's registers. */
+uint32_t fault_flags(const struct cpu *cpu, uint32_t recipe);
 
 /* --- direct.c --- */
 

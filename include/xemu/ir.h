@@ -42,6 +42,7 @@ enum put_when {
     PUT_IF_TAKEN = 1,     /* behind the next branch_if, whose condition is of the same flags unless they are a constant: on
                            * the side that leaves */
     PUT_IF_NOT_TAKEN = 2, /* on the other side; or on both */
+    PUT_AT_FAULTS = 4,    /* where an operation faults, up to the next put_nzcv or branch; also besides the others */
 };
 
 /* The value is PSTATE.BTYPE behind an indirect branch. */
@@ -100,6 +101,13 @@ static inline bool ir_may_leave(const struct ir_insn *insn)
         return true;
     return !ir_is_register_access((enum ir_op)insn->op) && insn->op != IR_mark && insn->op != IR_const &&
            !(ir_ops[insn->op].flags & IR_PURE);
+}
+
+/* Leaves by a fault or a trap, at most, or where it looks at FPCR: what finds the flags in registers of the guest. */
+static inline bool ir_faults_only(const struct ir_insn *insn)
+{
+    return insn->op == IR_load || insn->op == IR_store || insn->op == IR_load_vec || insn->op == IR_store_vec ||
+           ir_is_sign((enum ir_op)insn->op) || ir_ops[insn->op].flags & IR_FPCR;
 }
 
 /* No code is needed for it where nobody uses its result. */

@@ -1,4 +1,6 @@
 /* What the lowering promises about whole blocks. */
+#include "../../jit/passes.h"
+
 #include <criterion/criterion.h>
 
 #include <xemu/insn.h>
@@ -120,6 +122,31 @@ static bool calls_functions(const struct code_buffer *buffer, const uint8_t *sta
             return true;
     }
     return false;
+}
+
+/* Whether the sites of a block of three instructions have a recipe for flags. */
+static bool has_recipe(uint32_t compares, uint32_t loads, uint32_t compares_again)
+{
+    uint32_t *words = map_page();
+    memcpy(words, (uint32_t[]){compares, loads, compares_again}, 12);
+    struct code_buffer buffer = begin(0);
+    lift(words, 3);
+    pass_forward(&block);
+    pass_flags(&block);
+    cr_assert_not_null(backend_compile(&buffer, &block));
+    bool found = false;
+    for (unsigned i = 0; i < buffer.site_count; i++)
+        found |= sites[i].insn & SITE_RECIPE;
+    return found;
+}
+
+Test(lower, flags_for_faults_alone_are_written_only_if_their_operands_go)
+{
+    enum { CMP_X0_X1 = 0xeb01001f, SUBS_X0_1 = 0xf1000400, SUBS_X0_X1 = 0xeb010000, LDR_X2 = 0xf9400062, LDR_X1 = 0xf9400061 };
+    cr_expect(has_recipe(CMP_X0_X1, LDR_X2, CMP_X0_X1));
+    cr_expect(has_recipe(SUBS_X0_1, LDR_X2, CMP_X0_X1));
+    cr_expect_not(has_recipe(CMP_X0_X1, LDR_X1, CMP_X0_X1));
+    cr_expect_not(has_recipe(SUBS_X0_X1, LDR_X2, CMP_X0_X1));
 }
 
 static uint32_t loop_of(const uint32_t *instructions, unsigned count)
