@@ -167,9 +167,9 @@ static void lower_compare_and_swap(struct lower *l, const struct ir_insn *insn)
     close_cold_with(l, cold, RAX);
 }
 
-/* The store of the same address and size behind an exclusive load, with nothing between that could leave the code but by a
- * branch: it succeeds if memory still has what the load found. The monitor gets into *cpu only where a branch leaves
- * between them. */
+/* The store of the same address and size behind an exclusive load, with nothing between that could leave the code but
+ * by a branch: it succeeds if memory still has what the load found. The monitor gets into *cpu only where a branch
+ * leaves between them. */
 static int find_store(const struct lower *l, unsigned v)
 {
     const struct ir_insn *load = insn_at(l, v);

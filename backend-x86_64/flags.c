@@ -224,8 +224,7 @@ static void capture(struct lower *l, bool invert_carry)
     bind_value(l, l->now, RAX);
 }
 
-/* The operation that computes the result of flags v, right after it, or NONE. */
-static int twin_of(const struct lower *l, unsigned v)
+int twin_of(const struct lower *l, unsigned v)
 {
     const struct ir_insn *flags = insn_at(l, v);
     enum ir_op wanted = flags->op == IR_nzcv_sub ? IR_sub : IR_add;

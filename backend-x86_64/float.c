@@ -34,8 +34,8 @@ static void copy_scalar(struct lower *l, const struct ir_insn *insn, unsigned t,
         emit_v_imm(l, V_INSERTPS, t, a, a, 0x0e);
 }
 
-/* A scalar's result has the rest from its first operand; to clear that before the operation costs nothing where the other
- * operand is the one to wait for. */
+/* A scalar's result has the rest from its first operand; to clear that before the operation costs nothing where the
+ * other operand is the one to wait for. */
 static bool clears_before(const struct lower *l, const struct ir_insn *insn, unsigned v)
 {
     return insn->lanes == 1 && l->w[v].bytes > bytes_of(insn);

@@ -58,7 +58,8 @@ static void find_uses(struct lower *l)
 {
     const struct ir_block *block = l->block;
     for (unsigned v = 0; v < block->count; v++)
-        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .partner = NONE, .via = NONE, .folded = true, .bytes = 16};
+        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .partner = NONE, .via = NONE,
+                                 .folded = true, .bytes = 16};
     for (unsigned v = block->count; v-- > 0;) { /* users come before what they use: all is known of them */
         const struct ir_insn *insn = &block->insns[v];
         l->w[v].folded = l->w[v].uses && may_fold(l, v);
@@ -321,7 +322,8 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     return !l->e.full && !l->failed;
 }
 
-static bool try_to_compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain, bool twice)
+static bool try_to_compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain,
+                           bool twice)
 {
     unsigned sites = buffer->site_count, links = buffer->link_count;
     bool done = compile(l, buffer, block, plain, twice);

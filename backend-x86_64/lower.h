@@ -34,7 +34,7 @@ struct where {
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
     int16_t next_at_home; /* another value that is there, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
-    int16_t partner; /* of an exclusive load: the store that ends it without a look at the monitor, and the other way round */
+    int16_t partner; /* of an exclusive load the store that does without the monitor, and the other way round; or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
     uint8_t capture; /* flags: enum capture */
     bool keeps_flags; /* a sum or product that is to leave EFLAGS alone, by LEA or MULX */
@@ -265,6 +265,8 @@ void pack_in_place(struct lower *l, unsigned reg);
 bool lower_flags(struct lower *l, const struct ir_insn *insn);
 void analyse_flags(struct lower *l);
 
+/* The operation that computes the result of flags v, right after it, or NONE. */
+int twin_of(const struct lower *l, unsigned v);
 /* recipes.c: for the put_nzcv, or 0 where it has to be done. */
 uint32_t recipe_of(const struct lower *l, unsigned put);
 

@@ -1,5 +1,5 @@
-/* Flags that are wanted only where an operation faults (PUT_AT_FAULTS): they are computed then, from the guest's registers
- * that the comparison was of and that still are what they were. */
+/* Flags that are wanted only where an operation faults (PUT_AT_FAULTS): they are computed then, from the guest's
+ * registers that the comparison was of and that still are what they were. */
 #include "lower.h"
 
 static bool is_end(const struct ir_insn *insn)
@@ -41,16 +41,11 @@ static int place_of(const struct lower *l, unsigned v, unsigned w, unsigned put,
 /* The register that the difference itself goes to, by the same instruction. */
 static int place_of_difference(const struct lower *l, unsigned flags, unsigned put, unsigned end)
 {
-    const struct ir_insn *wanted = insn_at(l, flags);
+    int difference = twin_of(l, flags);
     unsigned behind = put;
     while (behind < end && insn_at(l, behind)->op != IR_mark)
         behind++;
-    for (unsigned v = put + 1; v < behind; v++) {
-        const struct ir_insn *insn = insn_at(l, v);
-        if (insn->op == IR_sub && insn->w == wanted->w && insn->arg[0] == wanted->arg[0] && insn->arg[1] == wanted->arg[1])
-            return place_of_result(l, v, behind, end);
-    }
-    return NONE;
+    return difference > (int)put ? place_of_result(l, (unsigned)difference, behind, end) : NONE;
 }
 
 static bool looks_at_fpcr(const struct ir_insn *insn)

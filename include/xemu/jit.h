@@ -101,8 +101,8 @@ struct fault_site {
     uint16_t insn;   /* number of the guest's instruction in the block, SITE_FLAGS */
 };
 
-/* At a site with SITE_FLAGS the flags are not in *cpu: they are those of a comparison, of x[a], or x[a] + b, with b or x[b].
- * How, is a record of its own among the sites, SITE_RECIPE, in front of all that it is for. */
+/* At a site with SITE_FLAGS the flags are not in *cpu: they are those of a comparison, of x[a], or x[a] + b, with b or
+ * x[b]. How, is a record of its own among the sites, SITE_RECIPE, in front of all that it is for. */
 enum { SITE_FLAGS = 0x4000, SITE_RECIPE = 0x8000 };
 struct flags_recipe {
     bool wide;            /* of 64 bits, not of 32 */
@@ -115,8 +115,8 @@ struct flags_recipe {
 /* As a number other than 0, whose halves are those of a record. */
 static inline uint32_t jit_pack_recipe(struct flags_recipe r)
 {
-    return (uint32_t)SITE_RECIPE << 16 | ((uint32_t)r.b & 0x7fffff) << 8 | (uint32_t)r.a << 3 | (uint32_t)r.from_difference << 2 |
-           (uint32_t)r.is_register << 1 | r.wide;
+    return (uint32_t)SITE_RECIPE << 16 | ((uint32_t)r.b & 0x7fffff) << 8 | (uint32_t)r.a << 3 |
+           (uint32_t)r.from_difference << 2 | (uint32_t)r.is_register << 1 | r.wide;
 }
 static inline struct flags_recipe jit_unpack_recipe(uint32_t n)
 {
