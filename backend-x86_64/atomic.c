@@ -167,7 +167,41 @@ static void lower_compare_and_swap(struct lower *l, const struct ir_insn *insn)
     close_cold_with(l, cold, RAX);
 }
 
+/* The store of the same address and size behind an exclusive load, with nothing between that could leave the code but
+ * by a branch: it succeeds if memory still has what the load found. The monitor gets into *cpu only where a branch
+ * leaves between them. */
+static int find_store(const struct lower *l, unsigned v)
+{
+    const struct ir_insn *load = insn_at(l, v);
+    for (unsigned s = v + 1; s < l->block->count; s++) {
+        const struct ir_insn *insn = insn_at(l, s);
+        if (insn->op == IR_store_exclusive)
+            return insn->arg[0] == load->arg[0] && insn->imm == load->imm ? (int)s : NONE;
+        if (insn->op != IR_branch_if && ir_may_leave(insn))
+            return NONE;
+    }
+    return NONE;
+}
+
+void find_partners(struct lower *l)
+{
+    for (unsigned v = 0; v < l->block->count; v++) {
+        int store = insn_at(l, v)->op == IR_load_exclusive ? find_store(l, v) : NONE;
+        if (store != NONE) {
+            l->w[v].partner = (int16_t)store;
+            l->w[store].partner = (int16_t)v;
+        }
+    }
+}
+
 /* The monitor is the address, the size and the value that was seen. */
+void emit_open_monitor(struct lower *l, const struct ir_insn *load, unsigned address, unsigned value)
+{
+    emit_rm(&l->e, X86_STORE, 64, address, CPU_FIELD(excl_addr));
+    emit_rm(&l->e, X86_STORE, 64, value, CPU_FIELD(excl_val[0]));
+    emit_store_imm(&l->e, 32, CPU_FIELD(excl_size), 1 << load->imm);
+}
+
 static void lower_load_exclusive(struct lower *l, const struct ir_insn *insn)
 {
     unsigned size = (unsigned)insn->imm, address = use(l, insn->arg[0]);
@@ -175,9 +209,10 @@ static void lower_load_exclusive(struct lower *l, const struct ir_insn *insn)
     struct cold *cold = check_alignment(l, insn, size, address);
     note_fault_site(l);
     emit_rm(&l->e, (enum x86_op)load_ops[size], width_of(size), reg, x86_at(address, 0));
-    emit_rm(&l->e, X86_STORE, 64, address, CPU_FIELD(excl_addr));
-    emit_rm(&l->e, X86_STORE, 64, reg, CPU_FIELD(excl_val[0]));
-    emit_store_imm(&l->e, 32, CPU_FIELD(excl_size), 1 << size);
+    if (l->w[l->now].partner == NONE)
+        emit_open_monitor(l, insn, address, reg);
+    else
+        l->exclusive = (int)l->now;
     bind_value(l, l->now, reg);
     close_cold_with(l, cold, (int)reg);
 }
@@ -185,15 +220,22 @@ static void lower_load_exclusive(struct lower *l, const struct ir_insn *insn)
 static void lower_store_exclusive(struct lower *l, const struct ir_insn *insn)
 {
     unsigned size = (unsigned)insn->imm, address = use(l, insn->arg[0]), value = use(l, insn->arg[1]);
+    int load = l->w[l->now].partner;
+    unsigned expected = load == NONE ? RAX : use(l, (unsigned)load);
     take_accumulator(l, &address, &value);
     unsigned status = take_temp(l);
     struct cold *cold = check_alignment(l, insn, size, address);
     cold->args[1] = (int16_t)value;
-    emit_rm(&l->e, X86_CMP, 64, address, CPU_FIELD(excl_addr)); /* another address may be the same with a tag */
-    leave_for_cold(l, cold, 1, CC_NE);
-    emit_mi32(&l->e, X86_CMP, CPU_FIELD(excl_size), 1 << size);
-    leave_for_cold(l, cold, 2, CC_NE);
-    emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(excl_val[0]));
+    if (load == NONE) {
+        emit_rm(&l->e, X86_CMP, 64, address, CPU_FIELD(excl_addr)); /* another address may be the same with a tag */
+        leave_for_cold(l, cold, 1, CC_NE);
+        emit_mi32(&l->e, X86_CMP, CPU_FIELD(excl_size), 1 << size);
+        leave_for_cold(l, cold, 2, CC_NE);
+        emit_rm(&l->e, X86_MOV, 64, RAX, CPU_FIELD(excl_val[0]));
+    } else if (expected != RAX) {
+        emit_rr(&l->e, X86_MOV, 64, RAX, expected);
+    }
+    l->exclusive = NONE;
     emit_mov_imm(&l->e, status, 0);
     note_fault_site(l);
     emit_locked(&l->e, (enum x86_op)cmpxchg_ops[size], width_of(size), value, x86_at(address, 0));

@@ -159,14 +159,18 @@ static void emit_count_run(struct lower *l, uint64_t *count)
 
 static void end_instruction(struct lower *l, struct code_profile *profile)
 {
-    if (profile->count)
-        profile->insns[profile->count - 1].end = (uint32_t)(l->e.at - l->start);
+    unsigned count = profile->count + profile->again;
+    if (count)
+        profile->insns[count - 1].end = (uint32_t)(l->e.at - l->start);
 }
 
 static void profile_instruction(struct lower *l, struct code_profile *profile)
 {
-    end_instruction(l, profile);
-    struct code_profile_insn *insn = &profile->insns[profile->count++];
+    if (!l->buffer->loop || profile->again) /* the first round's last one has its end */
+        end_instruction(l, profile);
+    struct code_profile_insn *insn = &profile->insns[profile->count + profile->again];
+    unsigned *count = l->buffer->loop ? &profile->again : &profile->count;
+    ++*count;
     *insn = (struct code_profile_insn){.counted = l->may_have_left && !profile->uncounted};
     if (insn->counted)
         emit_count_run(l, &insn->runs);
@@ -198,7 +202,7 @@ void begin_instruction(struct lower *l)
     struct code_profile *profile = l->buffer->profile;
     if (l->buffer->counts)
         count_instruction(l);
-    if (profile && profile->count < PROFILE_INSNS)
+    if (profile && profile->count + profile->again < sizeof profile->insns / sizeof *profile->insns)
         profile_instruction(l, profile);
     l->may_have_left = false;
 }

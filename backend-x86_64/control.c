@@ -167,29 +167,54 @@ void lower_branch(struct lower *l, uint64_t target)
     out->poll = emit_jmp(&l->e);
 }
 
+/* A conditional branch backwards ends the block, and nothing is left to do where it isn't taken. */
+static bool leaves_loop_at_once(const struct lower *l)
+{
+    const struct ir_insn *behind = insn_at(l, l->now + 1);
+    bool puts = l->late_put != NONE && insn_at(l, (unsigned)l->late_put)->imm & PUT_IF_NOT_TAKEN;
+    return behind->op == IR_branch && (uint64_t)behind->imm > l->pc && !puts;
+}
+
 void lower_branch_if(struct lower *l, enum x86_cc cc, uint64_t target, const struct ir_insn *put)
 {
-    if (target > l->pc && !put) {
+    if (target > l->pc && !put && l->exclusive == NONE) {
         emit_link(l, target, 2, 0x800f | cc << 8);
         return;
     }
     if (target > l->pc && l->late_put_count < MAX_EXITS) {
-        l->late_puts[l->late_put_count++] = (struct late_put){emit_jcc(&l->e, cc), target, put};
+        struct late_put *late = &l->late_puts[l->late_put_count++];
+        *late = (struct late_put){.target = target, .put = put};
+        if (l->exclusive != NONE) { /* moves leave EFLAGS alone */
+            late->exclusive = insn_at(l, (unsigned)l->exclusive);
+            late->address = use(l, late->exclusive->arg[0]);
+            late->value = use(l, (unsigned)l->exclusive);
+        }
+        late->jump = emit_jcc(&l->e, cc);
         return;
     }
-    uint8_t *over = emit_jcc(&l->e, cc ^ 1);
+    l->failed |= l->exclusive != NONE;
+    uint8_t *over = leaves_loop_at_once(l) ? NULL : emit_jcc(&l->e, cc ^ 1);
+    if (!over) {
+        emit_link(l, (uint64_t)insn_at(l, l->now + 1)->imm, 2, 0x800f | (cc ^ 1) << 8);
+        l->w[l->now + 1].done = true;
+    }
     if (put)
         emit_late_put(l, put);
     lower_branch(l, target);
-    patch_here(l, over);
+    if (over)
+        patch_here(l, over);
 }
 
 void emit_late_puts(struct lower *l)
 {
     for (unsigned i = 0; i < l->late_put_count; i++) {
-        patch_here(l, l->late_puts[i].jump);
-        emit_late_put(l, l->late_puts[i].put);
-        emit_link(l, l->late_puts[i].target, 1, 0xe9);
+        const struct late_put *late = &l->late_puts[i];
+        patch_here(l, late->jump);
+        if (late->exclusive)
+            emit_open_monitor(l, late->exclusive, late->address, late->value);
+        if (late->put)
+            emit_late_put(l, late->put);
+        emit_link(l, late->target, 1, 0xe9);
     }
 }
 

@@ -222,8 +222,7 @@ static void capture(struct lower *l, bool invert_carry)
     bind_value(l, l->now, RAX);
 }
 
-/* The operation that computes the result of flags v, right after it, or NONE. */
-static int twin_of(const struct lower *l, unsigned v)
+int twin_of(const struct lower *l, unsigned v)
 {
     const struct ir_insn *flags = insn_at(l, v);
     enum ir_op wanted = flags->op == IR_nzcv_sub ? IR_sub : IR_add;
@@ -349,7 +348,9 @@ static void lower_adc(struct lower *l, const struct ir_insn *insn)
 bool is_late(const struct lower *l, unsigned v)
 {
     const struct ir_insn *put = insn_at(l, v);
-    return put->op == IR_put_nzcv && put->imm && (l->w[put->arg[0]].folded || is_const(l, put->arg[0]));
+    if (put->op != IR_put_nzcv || !put->imm)
+        return false;
+    return l->w[put->arg[0]].folded || (is_const(l, put->arg[0]) && !(put->imm & PUT_AT_FAULTS));
 }
 
 void emit_late_put(struct lower *l, const struct ir_insn *put)
@@ -368,10 +369,13 @@ void emit_late_put(struct lower *l, const struct ir_insn *put)
 static void lower_put_nzcv(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0];
-    if (is_late(l, l->now)) {
+    bool late = is_late(l, l->now);
+    l->recipe = late && insn->imm & PUT_AT_FAULTS ? recipe_of(l, l->now) : 0;
+    l->recipe_noted = false;
+    if (late && insn->imm != PUT_AT_FAULTS)
         l->late_put = (int)l->now;
+    if (late)
         return;
-    }
     unsigned reg = l->w[v].packed ? use(l, v) : packed_flags(l, v);
     leave_flags(l);
     emit_rm(&l->e, X86_STORE, 32, reg, CPU_FIELD(flags));

@@ -25,6 +25,22 @@ void finish_scalar(struct lower *l, const struct ir_insn *insn, unsigned reg, un
     l->w[l->now].bytes = (uint8_t)bytes;
 }
 
+/* t = the scalar in a, with zeros above. */
+static void copy_scalar(struct lower *l, const struct ir_insn *insn, unsigned t, unsigned a)
+{
+    if (insn->esz == 3)
+        emit_v_unary(l, V_MOVQ, t, a);
+    else
+        emit_v_imm(l, V_INSERTPS, t, a, a, 0x0e);
+}
+
+/* A scalar's result has the rest from its first operand; to clear that before the operation costs nothing where the
+ * other operand is the one to wait for. */
+static bool clears_before(const struct lower *l, const struct ir_insn *insn, unsigned v)
+{
+    return insn->lanes == 1 && l->w[v].bytes > bytes_of(insn);
+}
+
 /* Two singles are computed with zeros above, which need the operands' bytes to be zero there. */
 static unsigned operand_value(struct lower *l, const struct ir_insn *insn, unsigned v)
 {
@@ -112,18 +128,21 @@ static bool lower_arithmetic(struct lower *l, const struct ir_insn *insn, struct
     if (!is_host_shape(insn) && !(is_shape(insn) && insn->op != IR_fdiv))
         return false;
     unsigned a = operand(l, insn, 0), b = operand(l, insn, 1);
-    bool checked = may_be_tiny(insn);
+    bool checked = may_be_tiny(insn), clears = clears_before(l, insn, insn->arg[0]);
     unsigned reg = checked ? 0 : result_xmm(l);
-    unsigned t = checked || (host.level < HOST_V3 && reg != a) ? take_xmm(l) : reg;
-    emit_trapping(l, op_of(insn, row), t, a, b);
+    unsigned t = checked || clears || (host.level < HOST_V3 && reg != a) ? take_xmm(l) : reg;
+    if (clears)
+        copy_scalar(l, insn, t, a);
+    emit_trapping(l, op_of(insn, row), host.level < HOST_V3 || checked ? t : reg, clears ? t : a, b);
     if (checked) {
         struct cold *cold = open_cold(l, insn, a, b, b, t);
         check_tiny(l, insn, cold, t);
         close_cold(l, cold);
         reg = result_xmm(l);
     }
-    move_xmm(l, reg, t);
-    finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
+    if (host.level < HOST_V3 || checked)
+        move_xmm(l, reg, t);
+    finish_scalar(l, insn, reg, clears ? 0 : l->w[insn->arg[0]].bytes);
     return true;
 }
 
@@ -132,9 +151,10 @@ static bool lower_sqrt(struct lower *l, const struct ir_insn *insn)
     static const struct fp_row row = {{V_SQRTSS, V_SQRTSD, V_SQRTPS, V_SQRTPD}};
     if (!is_shape(insn))
         return false;
-    unsigned a = operand(l, insn, 0), t = take_xmm(l);
+    unsigned a = operand(l, insn, 0), reg = result_xmm(l);
+    bool apart = host.level < HOST_V3 && insn->lanes == 1 && reg != a; /* a move would come before the trap */
+    unsigned t = apart ? take_xmm(l) : reg;
     emit_trapping_unary(l, insn, op_of(insn, row), t, a);
-    unsigned reg = result_xmm(l);
     move_xmm(l, reg, t);
     finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
     return true;
@@ -166,8 +186,11 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     bool minus = l->w[add].folded, negative = l->w[mul].folded;
     unsigned addend = minus ? insn_at(l, add)->arg[0] : add, factor = negative ? insn_at(l, mul)->arg[0] : mul;
     unsigned b = operand_value(l, insn, factor), c = operand_value(l, insn, insn->arg[2]);
-    unsigned a = use_xmm(l, addend), t = take_xmm(l);
-    if (insn->lanes == 2 && insn->esz == 2 && l->w[addend].bytes > 8)
+    unsigned a = use_xmm(l, addend), t = result_xmm_apart(l); /* a trap or the rare case writes it, too */
+    bool clears = clears_before(l, insn, addend);
+    if (clears)
+        copy_scalar(l, insn, t, a);
+    else if (insn->lanes == 2 && insn->esz == 2 && l->w[addend].bytes > 8)
         emit_v_unary(l, V_MOVQ, t, a);
     else
         move_xmm(l, t, a);
@@ -198,9 +221,7 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     close_cold(l, cold);
     leave_xmm(l, b);
     leave_xmm(l, c);
-    unsigned reg = result_xmm(l);
-    move_xmm(l, reg, t);
-    finish_scalar(l, insn, reg, l->w[addend].bytes);
+    finish_scalar(l, insn, t, clears ? 0 : l->w[addend].bytes);
     return true;
 }
 
@@ -379,8 +400,9 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
 {
     if (insn->esz == 1)
         return lower_sign_of_halves(l, insn);
-    struct x86_mem sign = constant_mem(insn->esz == 3 ? JIT_SIGN_D : JIT_SIGN_S);
-    unsigned a = use_xmm(l, insn->arg[0]), bytes = bytes_of(insn), reg;
+    static const uint8_t signs[2][2] = {{JIT_SIGN_S, JIT_SIGN_D}, {JIT_SIGN_ONE_S, JIT_SIGN_ONE_D}};
+    struct x86_mem sign = constant_mem((enum jit_constant)signs[insn->lanes == 1][insn->esz == 3]);
+    unsigned a = use_xmm(l, insn->arg[0]), reg;
     if (insn->op == IR_fneg) {
         reg = result_xmm(l);
         emit_v_mem(l, V_PXOR, reg, a, sign);
@@ -391,7 +413,7 @@ static bool lower_sign(struct lower *l, const struct ir_insn *insn)
         reg = result_xmm(l);
         move_xmm(l, reg, t);
     }
-    finish_vector(l, reg, bytes);
+    finish_scalar(l, insn, reg, l->w[insn->arg[0]].bytes);
     return true;
 }
 

@@ -3,6 +3,8 @@
 
 #include <xemu/log.h>
 
+#include <string.h>
+
 /* --- before: what is needed, until when, and what its users compute instead ---------------------------- */
 
 static bool is_truth(enum ir_op op)
@@ -30,7 +32,8 @@ static bool computes(const struct lower *l, unsigned v, unsigned index)
     if (insn->op == IR_fcmp && (l->plain || l->careful)) /* a function compares */
         return false;
     if (has_origin(insn->op) && user->op == IR_put_nzcv)
-        return user->imm && reads_condition(l, next_branch(l, v), user->arg[0]);
+        return user->imm && (!(user->imm & PUT_AT_FAULTS) || recipe_of(l, v)) &&
+               (user->imm == PUT_AT_FAULTS || reads_condition(l, next_branch(l, v), user->arg[0]));
     if (is_flags(insn->op))
         return user->op == IR_cond && is_condition_of(insn, (unsigned)user->imm);
     if (insn->op == IR_carry)
@@ -70,8 +73,8 @@ static void begin_values(struct lower *l)
     for (unsigned v = 0; v < l->block->count; v++) {
         const struct ir_insn *insn = insn_at(l, v);
         bool selects = insn->op == IR_select && (l->w[insn->arg[0]].packed || l->w[insn->arg[1]].packed);
-        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .via = NONE, .bytes = 16,
-                                 .folded = is_foldable[insn->op],
+        l->w[v] = (struct where){.reg = NONE, .slot = NONE, .home = NONE, .target = NONE, .partner = NONE, .via = NONE,
+                                 .bytes = 16, .folded = is_foldable[insn->op],
                                  .packed = ir_ops[insn->op].flags & IR_FLAGS || selects};
     }
 }
@@ -110,6 +113,8 @@ static void find_lifetimes(struct lower *l)
 {
     for (unsigned v = l->block->count; v-- > 0;) { /* the last need of v is known: all its users were here */
         const struct ir_insn *insn = insn_at(l, v);
+        if (insn->op == IR_store_exclusive && l->w[v].partner != NONE && l->w[l->w[v].partner].last < v)
+            l->w[l->w[v].partner].last = (uint16_t)v;
         if (!is_foldable[insn->op] || !is_repeated(l, v))
             continue;
         for (unsigned i = 0; i < ir_ops[insn->op].args; i++)
@@ -171,6 +176,7 @@ static void analyse(struct lower *l)
     begin_values(l);
     find_uses(l);
     analyse_flags(l);
+    find_partners(l);
     find_lifetimes(l);
     find_targets(l);
 }
@@ -216,6 +222,7 @@ static void lower_insn(struct lower *l, const struct ir_insn *insn)
     case IR_branch_if:
         lower_condition(l, insn);
         l->may_have_left = true;
+        l->recipe = 0;
         break;
     case IR_call:
     case IR_call_to:
@@ -258,7 +265,53 @@ static int32_t guest_instructions(const struct ir_block *block)
     return count;
 }
 
-static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain)
+static void lower_all(struct lower *l)
+{
+    l->fp_known = l->fp_checked;
+    analyse(l);
+    l->stretch_end = 0;
+    for (l->now = 0; l->now < l->block->count; l->now++) {
+        if (!needs_code(l, l->now))
+            continue;
+        lower_insn(l, insn_at(l, l->now));
+        end_operation(l);
+    }
+    end_instructions(l);
+}
+
+/* Calls forget what was known, and one of the block itself is no further round. */
+static bool is_loop(const struct ir_block *block)
+{
+    bool back = false, calls = false;
+    for (unsigned i = 0; i < block->count; i++) {
+        const struct ir_insn *insn = &block->insns[i];
+        back |= (insn->op == IR_branch || insn->op == IR_branch_if) && (uint64_t)insn->imm == block->pc;
+        calls |= ir_is_call((enum ir_op)insn->op);
+    }
+    return back && !calls;
+}
+
+enum { LOOP_ALIGNMENT = 16 };
+
+/* A loop with numbers has its code twice. All rounds but the first run the second one, which finds done what a round
+ * does: FPCR is checked, and the parts of registers that scalars leave zero are so. */
+static void lower_further_rounds(struct lower *l)
+{
+    uint8_t above[sizeof l->above];
+    memcpy(above, l->above, sizeof above);
+    while ((l->e.at - l->start) % LOOP_ALIGNMENT && !l->e.full)
+        emit_bytes(&l->e, 1, 0);
+    l->buffer->loop = (uint32_t)(l->e.at - l->start);
+    forget_values(l);
+    l->fp_checked = true;
+    memcpy(l->above, above, sizeof above);
+    lower_all(l);
+    l->failed |= !l->fp_checked;
+    for (unsigned r = 0; r < sizeof above; r++)
+        l->failed |= l->above[r] > above[r];
+}
+
+static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain, bool twice)
 {
     l->start = (uint8_t *)(((uintptr_t)buffer->at + CODE_ALIGNMENT - 1) & ~(uintptr_t)(CODE_ALIGNMENT - 1));
     l->e = (struct emit){.at = l->start, .end = buffer->end, .level = (uint8_t)host.level};
@@ -272,23 +325,19 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     buffer->reloc_count = 0;
     buffer->portable = buffer->reloc_capacity && !block->critical && !l->careful && !backend_exact_underflow;
     buffer->fixed = false;
+    buffer->loop = 0;
     l->call_miss_count = 0;
     if (buffer->profile)
-        buffer->profile->count = 0;
+        buffer->profile->count = buffer->profile->again = 0;
     l->late_put_count = 0;
     forget_values(l);
     l->now = 0;
-    l->busy = l->lent = l->on_loan = l->stretch_end = 0;
+    l->busy = l->lent = l->on_loan = 0;
     l->lends_nothing = l->may_be_cold = false;
     l->pc = block->pc;
-    analyse(l);
-    for (l->now = 0; l->now < block->count; l->now++) {
-        if (!needs_code(l, l->now))
-            continue;
-        lower_insn(l, insn_at(l, l->now));
-        end_operation(l);
-    }
-    end_instructions(l);
+    lower_all(l);
+    if (twice && l->fp_checked && is_loop(block))
+        lower_further_rounds(l);
     for (unsigned i = 0; i < l->cold_count; i++)
         emit_cold(l, &l->colds[i]);
     emit_ways_out(l);
@@ -299,24 +348,29 @@ static bool compile(struct lower *l, struct code_buffer *buffer, const struct ir
     return !l->e.full && !l->failed;
 }
 
-const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
+static bool try_to_compile(struct lower *l, struct code_buffer *buffer, const struct ir_block *block, bool plain,
+                           bool twice)
 {
-    static struct lower l; /* much, and as thread-local storage each thread would begin with clearing it */
     unsigned sites = buffer->site_count, links = buffer->link_count;
-
-    if (block->count > MAX_VALUES || buffer->end - buffer->at < CODE_ALIGNMENT)
-        return NULL;
-    bool done = compile(&l, buffer, block, false);
-    if (!done && !l.e.full && guest_instructions(block) == 1) {
-        buffer->site_count = sites;
-        buffer->link_count = links;
-        done = compile(&l, buffer, block, true);
-    }
+    bool done = compile(l, buffer, block, plain, twice);
     if (!done) {
         buffer->site_count = sites;
         buffer->link_count = links;
-        return NULL;
     }
+    return done;
+}
+
+const uint8_t *backend_compile(struct code_buffer *buffer, const struct ir_block *block)
+{
+    static struct lower l; /* much, and as thread-local storage each thread would begin with clearing it */
+
+    if (block->count > MAX_VALUES || buffer->end - buffer->at < CODE_ALIGNMENT)
+        return NULL;
+    bool done = try_to_compile(&l, buffer, block, false, true) ||
+                (buffer->loop && try_to_compile(&l, buffer, block, false, false)) ||
+                (!l.e.full && guest_instructions(block) == 1 && try_to_compile(&l, buffer, block, true, false));
+    if (!done)
+        return NULL;
     buffer->at = l.e.at;
     return l.start;
 }

@@ -34,6 +34,7 @@ struct where {
     int16_t home;   /* guest register (of its type) that holds the same value, or NONE */
     int16_t next_at_home; /* another value that is there, or NONE */
     int16_t target; /* guest register that the result may be written to at once, or NONE */
+    int16_t partner; /* of an exclusive load the store that does without the monitor, and the other way round; or NONE */
     int16_t via;    /* flags: the operation that leaves them in EFLAGS for all their users, or NONE */
     uint8_t capture; /* flags: enum capture */
     bool keeps_flags; /* a sum or product that is to leave EFLAGS alone, by LEA or MULX */
@@ -77,12 +78,14 @@ struct call_miss {
     const uint8_t *back;
 };
 
-/* A side of a conditional branch, behind the block's code: writes the flags, which are a constant or EFLAGS, and goes
- * on. */
+/* A side of a conditional branch, behind the block's code: opens the monitor, writes the flags, which are a constant or
+ * EFLAGS, and goes on. */
 struct late_put {
     uint8_t *jump; /* displacement that leads here */
     uint64_t target;
-    const struct ir_insn *put;
+    const struct ir_insn *put;       /* or null */
+    const struct ir_insn *exclusive; /* the load that opens the monitor, or null */
+    unsigned address, value;         /* registers that hold its operand and result */
 };
 
 /* A guest address beside the code, for the comparison at a return point. */
@@ -121,13 +124,18 @@ struct lower {
     unsigned cold_count;
     int16_t at_home[2][32];    /* a value that a guest register holds, or NONE: integers, vectors */
     int put_flags;             /* the value that is in cpu->flags, or NONE */
+    int exclusive;             /* the load whose monitor is open but not in *cpu, or NONE */
     int late_put;              /* the put_nzcv that is left to the next conditional branch, or NONE */
     struct late_put late_puts[MAX_EXITS];
     unsigned late_put_count;
     unsigned flags_of;         /* EFLAGS are as this operation's, */
     unsigned flags_at;         /* if so many instructions have written them */
+    uint32_t recipe;           /* for flags that the next operations want only if they fault; 0: none */
+    bool recipe_noted;         /* it is among the sites */
+    bool fp_known;             /* fp_checked when the block, or its further round, began */
     bool flags_swapped;        /* of FCMP: with the operands the other way round */
     bool fp_checked;           /* this block has found FPCR to be as SSE does it */
+    uint8_t above[32];         /* of a guest vector register: the bytes from here on are zero */
     bool careful;              /* an instruction of the block traps often: its numbers are left to functions */
     bool may_have_left;        /* a conditional branch or a call stands between this instruction and the one before */
     bool plain;                /* vectors and numbers by functions: the other way needs too many registers */
@@ -258,7 +266,7 @@ static inline bool has_origin(enum ir_op op) { return op == IR_nzcv_sub || op ==
 bool is_condition_of(const struct ir_insn *flags, unsigned cond); /* whether EFLAGS can tell it */
 void note_flags(struct lower *l); /* EFLAGS are those of the operation that uses the current one's operands, or result */
 bool reads_condition(const struct lower *l, unsigned user, unsigned v); /* a branch or select: of flags v */
-bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does */
+bool is_late(const struct lower *l, unsigned v); /* a put_nzcv that its branch does, or a fault */
 void emit_late_put(struct lower *l, const struct ir_insn *put); /* by RAX */
 unsigned packed_flags(struct lower *l, unsigned v);
 unsigned unpacked_flags(struct lower *l, unsigned v);
@@ -266,10 +274,17 @@ void pack_in_place(struct lower *l, unsigned reg);
 bool lower_flags(struct lower *l, const struct ir_insn *insn);
 void analyse_flags(struct lower *l);
 
+/* The operation that computes the result of flags v, right after it, or NONE. */
+int twin_of(const struct lower *l, unsigned v);
+/* recipes.c: for the put_nzcv, or 0 where it has to be done. */
+uint32_t recipe_of(const struct lower *l, unsigned put);
+
 /* Each: true if it made code for the operation. */
 bool lower_integer(struct lower *l, const struct ir_insn *insn);
 bool lower_memory(struct lower *l, const struct ir_insn *insn);
 bool lower_atomic(struct lower *l, const struct ir_insn *insn);
+void find_partners(struct lower *l); /* atomic.c: where.partner */
+void emit_open_monitor(struct lower *l, const struct ir_insn *load, unsigned address, unsigned value);
 bool lower_vector(struct lower *l, const struct ir_insn *insn);
 bool lower_shifts(struct lower *l, const struct ir_insn *insn);      /* vector_shifts.c, another */
 bool lower_bits(struct lower *l, const struct ir_insn *insn);        /* vector_bits.c, a part of lower_vector() */

@@ -176,6 +176,7 @@ static void lower_put_x(struct lower *l, const struct ir_insn *insn)
 static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
 {
     unsigned v = insn->arg[0], r = (unsigned)insn->imm;
+    l->above[r] = l->w[v].bytes;
     if (l->w[v].home == (int)r || l->w[v].folded)
         return;
     unsigned from = use_xmm(l, v);
@@ -190,9 +191,13 @@ static void lower_put_vreg(struct lower *l, const struct ir_insn *insn)
         set_home(l, v, r);
 }
 
-/* The thread pointer is a field like a register; the others are functions. */
+/* The thread pointer is a field like a register, FPCR one to be read; the others are functions. */
 static bool lower_sysreg(struct lower *l, const struct ir_insn *insn)
 {
+    if (insn->op == IR_get_sysreg && insn->imm == SYSREG_FPCR) {
+        emit_rm(&l->e, X86_MOV, 32, result_reg(l), CPU_FIELD(fpcr));
+        return true;
+    }
     if (insn->imm != SYSREG_TPIDR_EL0)
         return false;
     if (insn->op == IR_get_sysreg)
@@ -205,8 +210,11 @@ static bool lower_sysreg(struct lower *l, const struct ir_insn *insn)
 bool lower_memory(struct lower *l, const struct ir_insn *insn)
 {
     switch ((enum ir_op)insn->op) {
-    case IR_get_x:
     case IR_get_vreg:
+        l->w[l->now].bytes = l->above[insn->imm];
+        set_home(l, l->now, (unsigned)insn->imm);
+        return true;
+    case IR_get_x:
         set_home(l, l->now, (unsigned)insn->imm);
         return true;
     case IR_put_x:

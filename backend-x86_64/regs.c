@@ -460,9 +460,11 @@ void forget_values(struct lower *l)
     memset(l->in_reg, 0xff, sizeof l->in_reg);
     memset(l->left_in, 0xff, sizeof l->left_in);
     memset(l->at_home, 0xff, sizeof l->at_home);
-    l->put_flags = l->late_put = NONE;
+    l->put_flags = l->late_put = l->exclusive = NONE;
     l->flags_of = MAX_VALUES;
+    l->recipe = 0;
     l->fp_checked = false;
+    memset(l->above, sizeof(union vec), sizeof l->above);
     l->may_have_left = true;
 }
 
@@ -470,11 +472,18 @@ void note_fault_site(struct lower *l)
 {
     struct code_buffer *buffer = l->buffer;
     ptrdiff_t offset = l->e.at - l->start;
-    if (buffer->site_count == buffer->site_capacity || l->lent != l->on_loan || offset > UINT16_MAX) {
+    if (buffer->site_count + 1 >= buffer->site_capacity || l->lent != l->on_loan || offset > UINT16_MAX) {
         l->failed = true;
         return;
     }
     l->lends_nothing = true;
-    buffer->sites[buffer->site_count++] =
-        (struct fault_site){(uint16_t)offset, (l->pc - l->block->pc) / 4 & 63, loans_at_site(l) & 1023};
+    if (l->recipe && !l->recipe_noted)
+        buffer->sites[buffer->site_count++] = jit_recipe_site(l->recipe);
+    l->recipe_noted = true;
+    buffer->sites[buffer->site_count++] = (struct fault_site){
+        .offset = (uint16_t)offset,
+        .insn = (l->pc - l->block->pc) / 4 & 63,
+        .lent = loans_at_site(l) & 255,
+        .flags = l->recipe != 0,
+    };
 }

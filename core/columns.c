@@ -48,17 +48,20 @@ static void print_row(FILE *out, const struct columns *block, const char *guest,
     fprintf(out, "%s%s\n", *host ? "  " : "", host);
 }
 
-static void print_instruction(FILE *out, const struct columns *block, unsigned n, char **ir)
+/* Guest instruction n, whose code is this part. */
+static void print_instruction(FILE *out, const struct columns *block, unsigned n, unsigned part, char **ir)
 {
     static const struct code_profile_insn none;
-    const struct code_profile_insn *insn = block->host.parts ? &block->host.parts->insns[n] : &none;
+    const struct code_profile_insn *insn = block->host.parts ? &block->host.parts->insns[part] : &none;
     uint64_t pc = block->pc + 4 * n;
     char text[100] = "", host[160], guest[140], runs[RUNS_COLUMN + 12] = "";
     uint32_t at = insn->start;
     if (block->words)
         disassemble(block->words[n], pc, text, sizeof text);
-    if (block->runs)
+    if (block->runs && part == n)
         snprintf(runs, sizeof runs, "%*lu  ", RUNS_COLUMN, profile_runs(block->runs, n));
+    else if (block->runs)
+        snprintf(runs, sizeof runs, "%*s", RUNS_COLUMN + 2, "");
     snprintf(guest, sizeof guest, "%s%lx:%s%s", runs, pc, *text ? " " : "", text);
     skip_mark(ir);
     for (bool first = true;; first = false) {
@@ -70,11 +73,21 @@ static void print_instruction(FILE *out, const struct columns *block, unsigned n
     }
 }
 
+/* A loop's code for all rounds but the first. */
+static void print_further_rounds(FILE *out, const struct columns *block)
+{
+    if (block->host.parts->again)
+        fprintf(out, "%*sfurther rounds of the loop:\n", block->runs ? RUNS_COLUMN + 2 : 0, "");
+    for (unsigned n = 0; n < block->host.parts->again; n++)
+        print_instruction(out, block, n, block->count + n, &(char *){NULL});
+}
+
 /* Rare cases, and what leads out of the block before it is linked to others. */
 static void print_rest(FILE *out, const struct columns *block)
 {
     char host[160], title[80];
-    uint32_t at = block->count ? block->host.parts->insns[block->count - 1].end : 0;
+    unsigned parts = block->host.parts->count + block->host.parts->again;
+    uint32_t at = parts ? block->host.parts->insns[parts - 1].end : 0;
     snprintf(title, sizeof title, "%*sbehind: rare cases, ways out", block->runs ? RUNS_COLUMN + 2 : 0, "");
     for (bool first = true; next_host(&block->host, &at, block->host.bytes, host, sizeof host); first = false)
         print_row(out, block, first ? title : "", "", host);
@@ -116,8 +129,10 @@ void columns_print(FILE *out, const struct columns *block)
     char *text = text_of(block->ir), *ir = text;
     print_head(out, block);
     for (unsigned n = 0; n < block->count; n++)
-        print_instruction(out, block, n, &ir);
-    if (block->host.parts)
+        print_instruction(out, block, n, n, &ir);
+    if (block->host.parts) {
+        print_further_rounds(out, block);
         print_rest(out, block);
+    }
     free(text);
 }

@@ -68,20 +68,26 @@ const struct block_profile *profile_first(void)
     return atomic_load_explicit(&newest, memory_order_acquire);
 }
 
+/* Of one part of the code. */
+static uint64_t runs_of(const struct block_profile *profile, unsigned part)
+{
+    while (part && !profile->code.insns[part].counted)
+        part--;
+    return profile->code.insns[part].runs;
+}
+
 uint64_t profile_runs(const struct block_profile *profile, unsigned n)
 {
-    while (n && !profile->code.insns[n].counted)
-        n--;
-    return profile->code.insns[n].runs;
+    return runs_of(profile, n) + (profile->code.again ? runs_of(profile, profile->code.count + n) : 0);
 }
 
 void profile_totals(uint64_t *guest, uint64_t *host)
 {
     *guest = *host = 0;
     for (const struct block_profile *profile = profile_first(); profile; profile = profile->next) {
-        for (unsigned n = 0; profile_runs(profile, 0) && n < profile->code.count; n++) {
+        for (unsigned n = 0; profile_runs(profile, 0) && n < profile->code.count + profile->code.again; n++) {
             const struct code_profile_insn *insn = &profile->code.insns[n];
-            uint64_t runs = profile_runs(profile, n);
+            uint64_t runs = runs_of(profile, n);
             *guest += runs;
             *host +=
                 runs ? runs * count_host_instructions(profile->host + insn->start, insn->end - insn->start)
@@ -93,6 +99,6 @@ void profile_totals(uint64_t *guest, uint64_t *host)
 void profile_forked(void)
 {
     for (struct block_profile *profile = newest; profile; profile = profile->next)
-        for (unsigned n = 0; n < profile->code.count; n++)
+        for (unsigned n = 0; n < profile->code.count + profile->code.again; n++)
             profile->code.insns[n].runs = 0;
 }

@@ -9,7 +9,7 @@
 #include <time.h>
 
 enum {
-    FPCR = SYSREG(3, 3, 4, 4, 0),
+    FPCR = SYSREG_FPCR,
     FPSR = SYSREG(3, 3, 4, 4, 1),
     TPIDR_EL0 = SYSREG(3, 3, 13, 0, 2),
     TPIDRRO_EL0 = SYSREG(3, 3, 13, 0, 3),

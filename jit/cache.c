@@ -290,6 +290,7 @@ struct jit_block *cache_publish(struct arena *arena, const struct code_buffer *o
     block->first_reloc = arena->reloc_count;
     block->reloc_count = (uint16_t)out->reloc_count;
     block->fixed = out->fixed;
+    block->loop = out->loop;
     arena->at = out->at;
     arena->link_count += block->link_count;
     if (block->store_file)

@@ -36,6 +36,7 @@ enum {
 struct jit_block {
     uint64_t pc;
     _Atomic uint32_t next_in_hash; /* number of a block, or 0 */
+    uint32_t loop;           /* where in the code its links to itself lead */
     const uint8_t *code;     /* in the write view */
     uint32_t host_bytes;
     uint32_t incoming;       /* number of the first link that leads here, or 0 */
@@ -100,6 +101,7 @@ struct jit {
     _Atomic bool reading;        /* looks for code, or runs it */
     _Atomic uint64_t epoch;      /* that its last safe point saw */
     bool trapped;                /* the last fault was an invalid floating-point operation */
+    uint32_t recipe;             /* for the flags at the last fault; 0: they are in *cpu */
     bool in_code;                /* compiled code, or a function that it called, is on the stack */
     _Atomic uint64_t lifting;    /* page of the block that it reads from guest memory, or NO_PC */
     bool lift_is_stale;          /* the page has changed meanwhile */
@@ -197,6 +199,11 @@ bool heat_is_warm(uint64_t pc);
 /* The cache has a block at pc, or had one. */
 void heat_cached(uint64_t pc);
 bool heat_may_be_cached(uint64_t pc);
+
+/* --- faults.c --- */
+
+/* NZCV by the recipe, from the guest's registers. */
+uint32_t fault_flags(const struct cpu *cpu, uint32_t recipe);
 
 /* --- direct.c --- */
 

@@ -231,8 +231,10 @@ static enum exit_reason repeat(struct cpu *cpu)
 static void leave_code(struct cpu *cpu)
 {
     if (cpu->jit->in_code) {
+        uint32_t recipe = cpu->jit->recipe;
         cpu->jit->in_code = false;
-        cpu->nzcv = jit_unpack_flags(cpu->flags);
+        cpu->jit->recipe = 0;
+        cpu->nzcv = recipe ? fault_flags(cpu, recipe) : jit_unpack_flags(cpu->flags);
         _mm_setcsr(_mm_getcsr() | MXCSR_IM);
     }
 }

@@ -10,6 +10,13 @@ bool link_is_open(const struct code_link *link) { return !__atomic_load_n(&link-
 
 static uint32_t number_of_link(const struct code_link *link) { return (uint32_t)(link - cache.links); }
 
+static const uint8_t *entry_for(const struct code_link *link, const struct jit_block *block)
+{
+    const struct code_link *own = links_of(block);
+    bool further_round = link >= own && link < own + block->link_count;
+    return block->code + (further_round ? block->loop : 0);
+}
+
 void link_to(struct code_link *link, struct jit_block *block)
 {
     if (link->to || block->retired || cache_arena(link->displacement)->retired)
@@ -20,7 +27,7 @@ void link_to(struct code_link *link, struct jit_block *block)
     if (link->next)
         cache.links[link->next].before = number_of_link(link);
     block->incoming = number_of_link(link);
-    backend_link(link, block->code);
+    backend_link(link, entry_for(link, block));
     cache.stats.links++;
 }
 

@@ -9,9 +9,9 @@
  *   branch #Y                branch #Y               put_nzcv %4, #0x1 if X reads the flags
  *
  * Behind several branches by the same flags, as a search has them, each branch that needs it has a put of its own.
- * Up to the next branch each instruction that may leave the code, by a fault, finds the flags written. Behind
- * a branch an old value may show in the frame of a signal, but only where the guest's code is done with it.
- * The code ahead is looked at within the block's page only: what is read here is noted in the block, so that
+ * Up to the next branch each instruction that may leave the code finds the flags written; where they matter to faults
+ * only, by a put_nzcv %4, #0x4. Behind a branch an old value may show in the frame of a signal, but only where the
+ * guest's code is done with it. The code ahead is looked at within the block's page only: what is read here is noted in the block, so that
  * a change of it invalidates the block, too. */
 #include "passes.h"
 
@@ -153,6 +153,7 @@ struct need {
     bool needed;               /* by what follows... */
     bool ahead, same;          /* ...if the code at pc does, which is asked only when a put depends on it */
     uint64_t pc;
+    bool faults;               /* by what follows, where it faults; before the last branch */
     unsigned count;            /* if not 0: by nothing but the sides of these branches, the last one first; what follows */
     struct fork forks[FORKS];  /* is then where that one is not taken */
 };
@@ -203,15 +204,18 @@ static bool put_at_forks(struct ir_block *block, struct ir_insn *insn, const str
 
 static void put(struct ir_block *block, struct ir_insn *insn, struct need *need)
 {
-    if (!(need->count ? put_at_forks(block, insn, need) : is_needed(block, need)))
+    bool needed = need->count ? put_at_forks(block, insn, need) : is_needed(block, need);
+    if (!needed && !need->faults)
         *insn = (struct ir_insn){.op = IR_const};
+    else if (need->faults && (!needed || insn->imm))
+        insn->imm |= PUT_AT_FAULTS;
     *need = (struct need){0};
 }
 
 static void branch(const struct ir_insn *insn, struct need *need)
 {
-    bool more = need->count < FORKS && need->count && need->forks[need->count - 1].spare;
-    if (need->count && !more)
+    bool more = need->count && need->count < FORKS && need->forks[need->count - 1].spare;
+    if (need->faults || (need->count && !more))
         *need = (struct need){.needed = true};
     need->forks[need->count++] = (struct fork){.by = insn};
 }
@@ -238,6 +242,8 @@ void pass_flags(struct ir_block *block)
             branch(insn, &need);
         else if (insn->op == IR_put_nzcv)
             put(block, insn, &need);
+        else if (ir_faults_only(insn) && need.count < 2)
+            need.faults = true;
         else if (insn->op == IR_get_nzcv ? !is_certain(&need) && is_used(block, i) : ir_may_leave(insn))
             need = (struct need){.needed = true};
         else if (insn->op == IR_get_nzcv && need.count) /* its users read what was put */

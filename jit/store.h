@@ -19,7 +19,7 @@
 
 enum { STORE_FILES = 128 }; /* of a process; code from further ones is not kept */
 
-#define STORE_MAGIC 0x32646f63756d6578ull /* "xemucod2" */
+#define STORE_MAGIC 0x33646f63756d6578ull /* "xemucod3" */
 
 struct store_header {
     uint64_t magic;
@@ -50,7 +50,7 @@ struct stored_block {
     uint32_t guest_bytes, host_bytes;
     uint32_t links, sites, relocs;
     uint32_t fixed;      /* for this pc only */
-    uint32_t reserved;
+    uint32_t loop;       /* offset in the code: where its links to itself lead */
 };
 
 static inline const struct stored_link *stored_links(const struct stored_block *block)

@@ -73,6 +73,7 @@ static struct jit_block *add(const struct stored_block *stored, uint64_t pc, uns
     memcpy(out.sites + out.site_count, stored_sites(stored), stored->sites * sizeof *out.sites);
     out.site_count += stored->sites;
     out.at = code + stored->host_bytes;
+    out.loop = stored->loop;
     struct jit_block *block = cache_publish(arena, &out, &(struct jit_block){
         .pc = pc,
         .code = code,

@@ -42,6 +42,7 @@ static struct stored_block head_of(const struct jit_block *block)
         .sites = block->site_count,
         .relocs = block->reloc_count,
         .fixed = block->fixed,
+        .loop = block->loop,
     };
 }
 

@@ -119,6 +119,8 @@ enum jit_constant {
     JIT_TWO_THIRDS_S = JIT_TWO_THIRDS_H + 3,
     JIT_TWO_THIRDS_D = JIT_TWO_THIRDS_S + 3,
     JIT_TWO_THIRDS_LAST = JIT_TWO_THIRDS_D + 2,
+    JIT_SIGN_ONE_S,   /* the sign bit of the lowest single, the lowest double */
+    JIT_SIGN_ONE_D,
     JIT_CONSTANTS
 };
 

@@ -42,6 +42,7 @@ enum put_when {
     PUT_IF_TAKEN = 1,     /* behind the next branch_if, whose condition is of the same flags unless they are a constant: on
                            * the side that leaves */
     PUT_IF_NOT_TAKEN = 2, /* on the other side; or on both */
+    PUT_AT_FAULTS = 4,    /* where an operation faults, up to the next put_nzcv or branch; also besides the others */
 };
 
 /* The value is PSTATE.BTYPE behind an indirect branch. */
@@ -94,6 +95,13 @@ static inline bool ir_is_sign(enum ir_op op) { return op == IR_fneg || op == IR_
 
 static inline bool ir_may_leave(const struct ir_insn *insn) { return ir_ops[insn->op].flags & IR_LEAVES; }
 static inline bool ir_may_be_dropped(const struct ir_insn *insn) { return ir_ops[insn->op].flags & IR_DROPS; }
+
+/* Leaves by a fault or a trap, at most, or where it looks at FPCR: what finds the flags in registers of the guest. */
+static inline bool ir_faults_only(const struct ir_insn *insn)
+{
+    return insn->op == IR_load || insn->op == IR_store || insn->op == IR_load_vec || insn->op == IR_store_vec ||
+           ir_is_sign((enum ir_op)insn->op) || ir_ops[insn->op].flags & IR_FPCR;
+}
 
 #define IR_MAX_INSNS 4096
 

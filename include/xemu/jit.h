@@ -8,6 +8,8 @@
 #include <xemu/exit.h>
 #include <xemu/ir.h>
 
+#include <string.h>
+
 /* As engine_run(), with the recovery point armed and MXCSR the guest's. */
 enum exit_reason jit_run(struct cpu *cpu);
 
@@ -99,10 +101,48 @@ struct code_link {
 };
 
 struct fault_site {
-    uint16_t offset;   /* of the host's instruction, from the block's code */
-    uint16_t insn : 6; /* number of the guest's instruction in the block */
-    uint16_t lent : 10; /* backend_lent(): the guest's registers that are in *cpu and not in the host's */
+    uint16_t offset;     /* of the host's instruction, from the block's code */
+    uint16_t insn : 6;   /* number of the guest's instruction in the block */
+    uint16_t lent : 8;   /* backend_lent(): the guest's registers that are in *cpu and not in the host's */
+    uint16_t flags : 1;  /* are not in *cpu, but to be had by the last recipe before */
+    uint16_t recipe : 1; /* this is one: jit_recipe_site() */
 };
+
+/* The flags of a comparison, of x[a], or x[a] + b, with b or x[b]. A record of its own among the sites, in front of all
+ * that it is for. */
+struct flags_recipe {
+    bool wide;            /* of 64 bits, not of 32 */
+    bool is_register;     /* b is a register's number */
+    bool from_difference; /* x[a] is the difference */
+    uint8_t a;
+    int32_t b;            /* of 23 bits */
+};
+
+/* As a number other than 0, which is the record. */
+static inline uint32_t jit_pack_recipe(struct flags_recipe r)
+{
+    return 1u << 31 | ((uint32_t)r.b & 0x7fffff) << 8 | (uint32_t)r.a << 3 |
+           (uint32_t)r.from_difference << 2 | (uint32_t)r.is_register << 1 | r.wide;
+}
+static inline struct flags_recipe jit_unpack_recipe(uint32_t n)
+{
+    return (struct flags_recipe){.wide = n & 1, .is_register = n >> 1 & 1, .from_difference = n >> 2 & 1,
+                                 .a = n >> 3 & 31, .b = (int32_t)(n << 1) >> 9};
+}
+
+static inline struct fault_site jit_recipe_site(uint32_t recipe)
+{
+    struct fault_site site;
+    _Static_assert(sizeof site == sizeof recipe, "the bit field recipe is the number's highest");
+    memcpy(&site, &recipe, sizeof site);
+    return site;
+}
+static inline uint32_t jit_site_recipe(struct fault_site site)
+{
+    uint32_t recipe;
+    memcpy(&recipe, &site, sizeof recipe);
+    return recipe;
+}
 
 /* What has to change in a block's code when it is used elsewhere, or in another process. */
 struct code_reloc {
@@ -119,12 +159,13 @@ enum reloc_kind {
 enum { PROFILE_INSNS = 64 }; /* as many as a block has at most; fault_site.insn has room for no more */
 struct code_profile {
     bool uncounted; /* the code is what it is without a profile */
-    unsigned count;
+    unsigned count; /* guest instructions */
+    unsigned again; /* as many, if there is other code for the further rounds of a loop: behind the others; else 0 */
     struct code_profile_insn {
         uint32_t start, end; /* offsets of its code from the block's, without the code that counts */
         bool counted;        /* `runs` is its own; else it runs as often as the instruction before */
         uint64_t runs;
-    } insns[PROFILE_INSNS];
+    } insns[2 * PROFILE_INSNS];
 };
 
 /* Where the output goes, and where to note that the instruction at an offset may fault, and the links. */
@@ -138,6 +179,7 @@ struct code_buffer {
     unsigned reloc_count, reloc_capacity;
     bool portable;  /* with the relocations the block's code can be used for the same guest code anywhere... */
     bool fixed;     /* ...but at the same pc only */
+    uint32_t loop;  /* where in the block's code its links to itself lead, in bytes */
     /* What the code counts as it runs, or null: [0] guest instructions, [1 + op] calls of the operation's function.
      * Threads count without locks, so that a few may be lost. */
     uint64_t *counts;

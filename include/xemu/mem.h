@@ -138,6 +138,7 @@ void mem_code_changed(struct cpu *cpu, uint64_t addr);
 /* System registers by op0:op1:CRn:CRm:op2. */
 #define SYSREG(op0, op1, crn, crm, op2) ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
 #define SYSREG_TPIDR_EL0 SYSREG(3, 3, 13, 0, 2)
+#define SYSREG_FPCR SYSREG(3, 3, 4, 4, 0)
 #define SYSREG_FPSR SYSREG(3, 3, 4, 4, 1)
 
 /* MRS and MSR of a register that sysreg_known() accepts; reg is op0:op1:CRn:CRm:op2. */

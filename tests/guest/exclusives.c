@@ -6,7 +6,9 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 enum { THREADS = 2, NODES = 64 };
 typedef unsigned __int128 pair __attribute__((aligned(16)));
@@ -163,13 +165,78 @@ static void check_monitor(void)
     CHECK(word, 9);
 }
 
+/* Between load and store: a branch that is taken or not, with another store and the flags behind it. */
+static void check_branches(void)
+{
+    for (uint64_t want = 5; want < 8; want++) {
+        uint64_t word = 6, value, failed = 7, there = 7, above = 7;
+        asm volatile("ldaxr %0, %4\n\tcmp %0, %5\n\tb.ne 2f\n\tstlxr %w1, %6, %4\n\tb 3f\n"
+                     "2:\n\tcset %w3, hi\n\tstlxr %w2, %5, %4\n3:"
+                     : "=&r"(value), "+&r"(failed), "+&r"(there), "+&r"(above), "+Q"(word)
+                     : "r"(want), "r"(9UL)
+                     : "cc", "memory");
+        CHECK(value, 6);
+        CHECK(failed, want == 6 ? 0 : 7);
+        CHECK(there, want == 6 ? 7 : 0);
+        CHECK(above, want == 6 ? 7 : want < 6);
+        CHECK(word, want == 6 ? 9 : want);
+    }
+}
+
+/* A load of one word is forgotten with one of another, which its store ends. */
+static void check_two_words(void)
+{
+    uint64_t first = 1, second = 2, value, failed, late;
+    asm volatile("ldxr %0, %3\n\tldxr %0, %4\n\tadd %0, %0, 1\n\tstxr %w1, %0, %4\n\tstxr %w2, %5, %3"
+                 : "=&r"(value), "=&r"(failed), "=&r"(late), "+Q"(first), "+Q"(second)
+                 : "r"(9UL)
+                 : "memory");
+    CHECK(failed & 1, 0);
+    CHECK(late & 1, 1);
+    CHECK(first, 1);
+    CHECK(second, 3);
+}
+
+static uint64_t *guarded_word;
+
+static void open_page(int signo)
+{
+    (void)signo;
+    mprotect(guarded_word, 4096, PROT_READ | PROT_WRITE);
+    *guarded_word = 5;
+}
+
+/* The store faults; the handler gives the word the value that a load before the last one found. */
+static void check_fault(void)
+{
+    uint64_t value, failed;
+    guarded_word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    signal(SIGSEGV, open_page);
+    for (int i = 0; i < 10; i++) {
+        *guarded_word = 5;
+        asm volatile("ldxr %0, %1" : "=r"(value) : "Q"(*guarded_word));
+        *guarded_word = 6;
+        mprotect(guarded_word, 4096, PROT_READ);
+        asm volatile("1: ldxr %0, %2\n\tadd %0, %0, 10\n\tstxr %w1, %0, %2\n\tcbnz %w1, 1b"
+                     : "=&r"(value), "=&r"(failed), "+Q"(*guarded_word)
+                     :
+                     : "memory");
+        CHECK(*guarded_word, 15);
+    }
+    munmap(guarded_word, 4096);
+}
+
 int main(int argc, char **argv)
 {
     pthread_t threads[THREADS];
     unsigned long visits = 0, there = 0;
     updates = argc > 1 ? atol(argv[1]) : 100000;
-    for (int loop = 0; loop < 100; loop++)
+    for (int loop = 0; loop < 100; loop++) {
         check_monitor();
+        check_branches();
+        check_two_words();
+    }
+    check_fault();
     for (uint64_t n = 1; n <= NODES; n++)
         push(n);
     pthread_barrier_init(&barrier, NULL, THREADS);

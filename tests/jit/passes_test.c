@@ -125,6 +125,19 @@ Test(pass_flags, flags_overwritten_in_the_block_are_written_where_an_access_betw
     const char *loads_first = "%4 = load %0, #0x3\n%5 = nzcv_sub.64 %1, %0\nput_nzcv %5, #0x0\n";
     cr_assert(drops_flags(overwrites, RET, RET));
     cr_assert_not(drops_flags(loads_first, RET, RET));
+    cr_assert_eq(block.insns[3].imm, PUT_AT_FAULTS);
+}
+
+Test(pass_flags, flags_that_are_read_behind_an_access_are_written_before_it)
+{
+    cr_assert_not(drops_flags("%4 = load %0, #0x3\n", NOP, RET));
+    cr_assert_eq(block.insns[3].imm, PUT_NOW);
+}
+
+Test(pass_flags, a_branch_and_the_access_before_it_have_one_put)
+{
+    cr_assert_not(drops_flags("%4 = load %0, #0x3\n%5 = cond.64 %2, #0x0\nbranch_if %5, #0x100000\n", CMP_X0_0, RET));
+    cr_assert_eq(block.insns[3].imm, PUT_AT_FAULTS | PUT_IF_TAKEN);
 }
 
 /* Behind the branch, in the block, comes a load that may leave it, and at &ahead[17] the code that the branch goes on with. */
