@@ -328,12 +328,25 @@ void emit_op(struct lower *l, enum x86_op op, unsigned w, unsigned reg, struct o
         emit_rr(&l->e, op, w, reg, b.reg);
 }
 
-/* A value that ends here stays in its register, which take_from() knows to be free. */
+/* A value that ends here frees its register. */
+static void end_in(struct lower *l, unsigned reg)
+{
+    int v = l->in_reg[reg];
+    if (v != NONE && l->w[v].last <= l->now && v != (int)l->now)
+        release_reg(l, reg);
+}
+
 void end_operation(struct lower *l)
 {
     l->lends_nothing = l->may_be_cold = false;
+    if (!l->busy) /* it made no code */
+        return;
     if (l->lent)
         end_lending(l);
+    for (unsigned i = 0; i < TEMPS; i++)
+        end_in(l, temps[i]);
+    for (unsigned i = 0; i < host.xmm_temps; i++)
+        end_in(l, XMM + host.xmm_temp[i]);
     l->busy = 0;
 }
 
