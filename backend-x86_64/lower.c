@@ -65,7 +65,8 @@ static bool may_fold(const struct lower *l, unsigned v)
 static const bool is_foldable[IR_OP_COUNT] = {
     [IR_cond] = true,     [IR_is_zero] = true,  [IR_is_nonzero] = true, [IR_test_bit] = true, [IR_fcmp] = true,
     [IR_nzcv_sub] = true, [IR_nzcv_add] = true, [IR_nzcv_logic] = true, [IR_carry] = true,    [IR_and] = true,
-    [IR_fneg] = true,     [IR_shl] = true,      [IR_add] = true,
+    [IR_fneg] = true,     [IR_shl] = true,      [IR_add] = true,        [IR_vuxtl] = true,    [IR_vsxtl] = true,
+    [IR_aese] = true,     [IR_aesd] = true,     [IR_pair] = true,
 };
 
 static void begin_values(struct lower *l)
