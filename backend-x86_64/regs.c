@@ -181,7 +181,7 @@ static void look_ahead(struct lower *l)
 /* A register for values of the stretch that begins here, if it is long: one store and one load spare many. */
 static int take_loan(struct lower *l)
 {
-    enum { LONG = 40 };
+    enum { LONG = 80 };
     if (l->now >= l->stretch_end)
         look_ahead(l);
     if (l->stretch_end < l->now + LONG || l->lends_nothing || l->may_be_cold)
