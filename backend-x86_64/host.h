@@ -21,14 +21,15 @@ extern struct host host;
 void host_init(enum host_level limit);
 
 /* Guest registers that live in general registers; 31 is SP. The last ones are lent where an operation needs more
- * temporaries than there are. The first ones may be lent for longer: the last two, the frame record, are to be found at
- * any time. */
+ * temporaries than there are. Most may be lent for longer; the frame record is to be found at any time. */
 struct pin {
     uint8_t guest, host;
 };
-enum { PINS = 11, LENDABLE = 6, LOANABLE = 9, TEMPS = 3 };
+enum { PINS = 11, LENDABLE = 6, LOANABLE = 8, TEMPS = 3 };
 extern const struct pin pins[PINS];
 extern const uint8_t temps[TEMPS];
+/* All but x0 and the frame record. */
+static inline struct pin loanable(unsigned n) { return pins[n + 1]; }
 
 static inline int pin_of(unsigned guest)
 {

@@ -101,7 +101,7 @@ struct code_link {
 struct fault_site {
     uint16_t offset;   /* of the host's instruction, from the block's code */
     uint16_t insn : 6; /* number of the guest's instruction in the block */
-    uint16_t lent : 10; /* backend_lent(): the guest's registers that are in *cpu and not in the host's */
+    uint16_t lent : 8; /* backend_lent(): the guest's registers that are in *cpu and not in the host's */
 };
 
 /* What has to change in a block's code when it is used elsewhere, or in another process. */
