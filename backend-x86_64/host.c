@@ -119,7 +119,7 @@ static const union vec host_constants[JIT_CONSTANTS] = {
 };
 
 int backend_host_register(unsigned guest) { return pin_of(guest); }
-unsigned backend_lent(unsigned n) { return pins[n].guest; }
+unsigned backend_lent(unsigned n) { return loanable(n).guest; }
 unsigned backend_best_level(void) { return best_level(); }
 void backend_init(unsigned level) { host_init(level ? (enum host_level)level : HOST_V4); }
 

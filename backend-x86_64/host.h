@@ -22,8 +22,8 @@ void host_init(enum host_level limit);
 
 /* Guest registers that live in general registers; 31 is SP. Arguments and results, callee-saved registers, SP: what
  * compiled programs use most. And the frame record: what each call saves and each return loads again is a chain through
- * memory otherwise. The last ones are lent where an operation needs more temporaries than there are; the first ones may
- * be lent for longer (as many as fault_site.lent has bits): the frame record is to be found at any time. */
+ * memory otherwise. The last ones are lent where an operation needs more temporaries than there are. Most may be lent for
+ * longer, as many as fault_site.lent has bits; the frame record is to be found at any time. */
 #define EACH_PIN(PIN) \
     PIN(0, RBX) PIN(1, R8) PIN(2, R9) PIN(3, R10) PIN(4, R11) PIN(19, R12) PIN(20, R13) PIN(21, R14) PIN(31, R15) \
     PIN(30, RDI) PIN(29, RSI)
@@ -35,6 +35,8 @@ enum { PINS = 11, LENDABLE = 6, LOANABLE = 8, TEMPS = 3 };
 extern const struct pin pins[PINS];
 extern const uint8_t x_pin[32]; /* by guest register; 0, a temporary's number, is none */
 extern const uint8_t temps[TEMPS];
+/* All but x0 and the frame record. */
+static inline struct pin loanable(unsigned n) { return pins[n + 1]; }
 
 static inline int pin_of(unsigned guest) { return x_pin[guest] ? x_pin[guest] : -1; }
 

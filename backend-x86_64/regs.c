@@ -181,16 +181,16 @@ static void look_ahead(struct lower *l)
 /* A register for values of the stretch that begins here, if it is long: one store and one load spare many. */
 static int take_loan(struct lower *l)
 {
-    enum { LONG = 40 };
+    enum { LONG = 80 };
     if (l->now >= l->stretch_end)
         look_ahead(l);
     if (l->stretch_end < l->now + LONG || l->lends_nothing || l->may_be_cold)
         return NONE;
     for (unsigned i = 0; i < LOANABLE; i++) {
-        unsigned reg = pins[i].host;
-        if ((l->busy | l->lent | l->stretch_needs) >> reg & 1 || is_needed_at_home(l, pins[i].guest))
+        unsigned reg = loanable(i).host;
+        if ((l->busy | l->lent | l->stretch_needs) >> reg & 1 || is_needed_at_home(l, loanable(i).guest))
             continue;
-        store_reg(l, reg, x_mem(pins[i].guest));
+        store_reg(l, reg, x_mem(loanable(i).guest));
         l->lent |= 1u << reg;
         l->on_loan |= 1u << reg;
         return (int)reg;
@@ -202,7 +202,7 @@ static uint16_t loans_at_site(const struct lower *l)
 {
     unsigned lent = 0;
     for (unsigned i = 0; i < LOANABLE; i++)
-        lent |= (l->on_loan >> pins[i].host & 1) << i;
+        lent |= (l->on_loan >> loanable(i).host & 1) << i;
     return (uint16_t)lent;
 }
 
@@ -237,8 +237,8 @@ static unsigned take_from(struct lower *l, const uint8_t *list, unsigned count, 
     for (unsigned i = 0; i < count; i++)
         choose(l, base + list[i], &best, &best_readiness);
     for (unsigned i = 0; i < LOANABLE && list == temps && l->on_loan; i++)
-        if (l->on_loan >> pins[i].host & 1)
-            choose(l, pins[i].host, &best, &best_readiness);
+        if (l->on_loan >> loanable(i).host & 1)
+            choose(l, loanable(i).host, &best, &best_readiness);
     if (list == temps && best_readiness < IMMEDIATE) { /* somebody will want it again */
         int loan = take_loan(l);
         best = loan == NONE ? best : loan;
