@@ -2,6 +2,8 @@
 #include <xemu/cpu.h>
 #include <xemu/critical.h>
 #include <xemu/exit.h>
+#include <xemu/fault.h>
+#include <xemu/guestmem.h>
 #include <xemu/log.h>
 #include <xemu/report.h>
 #include <xemu/sampler.h>
@@ -19,6 +21,14 @@ static uint64_t fault_esr(const struct fault *fault)
     uint64_t class = fault->exec ? EC_INSN_ABORT_EL0 : EC_DATA_ABORT_EL0;
     uint64_t status = fault->code == SEGV_ACCERR ? 0x0f : 0x07; /* permission or translation fault, level 3 */
     return class << 26 | ESR_IL | (fault->write ? ESR_WNR : 0) | status;
+}
+
+/* What isn't the guest's isn't there for it, whatever xemu has there. */
+static int fault_code(const struct fault *fault)
+{
+    uint64_t addr = guest_untag(fault->addr);
+    bool ours = fault->signo == SIGSEGV && fault->code == SEGV_ACCERR && !guest_range_contains(addr, addr + 1);
+    return ours ? SEGV_MAPERR : fault->code;
 }
 
 void run_loop(struct cpu *cpu)
@@ -43,6 +53,7 @@ void run_loop(struct cpu *cpu)
             break;
         case EXIT_FAULT:
             report_enter(cpu, PART_FAULT);
+            cpu->fault.code = fault_code(&cpu->fault);
             sys_force_signal(cpu, cpu->fault.signo, cpu->fault.code, cpu->fault.addr, fault_esr(&cpu->fault));
             break;
         case EXIT_UNDEFINED:

@@ -26,6 +26,7 @@
 
 enum {
     GUARD = 1 << 20, /* as far as the kernel keeps other mappings from a stack */
+    ABOVE = 512 << 10,
     PLATFORM_SIZE = 8,
     RANDOM_SIZE = 16,
     MINSIGSTKSZ = 4720, /* the least signal frame that Linux/arm64 tells programs without SVE */
@@ -50,16 +51,21 @@ static int map_stack(struct guest_image *image)
     uint64_t size = stack_size();
     int prot = PROT_READ | PROT_WRITE | (image->stack_flags ? PROT_EXEC : 0);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
-    int64_t low = guest_mmap(0, size + GUARD, PROT_NONE, flags, -1, 0);
+    int64_t low = guest_mmap(0, GUARD + size + ABOVE, PROT_NONE, flags, -1, 0);
     if (low < 0)
         return low;
-    int64_t status = guest_mprotect(low + GUARD, size, prot);
+    uint64_t high = (uint64_t)low + GUARD + size;
+    int64_t status = guest_mprotect((uint64_t)low + GUARD, size, prot);
+    if (status == 0)
+        status = guest_munmap(high, ABOVE);
     if (status < 0)
         return status;
+    /* Nothing of the host's is to lie where the guest gets to when it writes past its stack. */
+    mmap((void *)high, ABOVE, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
     /* The first touch of a stack should cost a page, not two megabytes of zeros. */
     madvise((void *)(low + GUARD), size, MADV_NOHUGEPAGE);
     image->stack_low = low + GUARD;
-    image->stack_high = low + GUARD + size;
+    image->stack_high = high;
     return 0;
 }
 

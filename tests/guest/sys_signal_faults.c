@@ -1,6 +1,7 @@
 /* Synchronous signals: codes and addresses, and how a process ends that doesn't handle them. */
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -49,6 +50,17 @@ static void data_faults(void)
     FAULT(*(volatile int *)16, SIGSEGV, SEGV_MAPERR, 16);
     FAULT(file[4096 + 3], SIGBUS, BUS_ADRERR, file + 4096 + 3);
     close(fd);
+}
+
+/* Where strings end that the kernel has put at a stack's end. */
+static void nothing_is_above_the_stack(void)
+{
+#ifdef __aarch64__
+    char *end = (char *)((getauxval(AT_EXECFN) | 4095) + 1);
+    FAULT(*(volatile char *)end = 1, SIGSEGV, SEGV_MAPERR, end);
+    FAULT(*(volatile char *)end, SIGSEGV, SEGV_MAPERR, end);
+    FAULT(((volatile char *)end)[100000] = 1, SIGSEGV, SEGV_MAPERR, end + 100000);
+#endif
 }
 
 static void jumps_to_nowhere(void)
@@ -142,6 +154,7 @@ int main(void)
     handle(SIGSEGV);
     handle(SIGBUS);
     data_faults();
+    nothing_is_above_the_stack();
     jumps_to_nowhere();
     kernel_reports_efault_instead();
     ends();
