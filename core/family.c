@@ -133,8 +133,8 @@ static void look(struct member *member)
     int pid = atomic_load(&member->pid);
     if (pid <= 0)
         return;
-    uint64_t seen = atomic_load(&member->seen), now = sampler_clock(clock_of_process(pid));
-    if (!now) { /* it was killed */
+    uint64_t seen = atomic_load(&member->seen), now;
+    if (!sampler_read_clock(clock_of_process(pid), &now)) { /* it was killed; 0 is one that has just begun */
         atomic_compare_exchange_strong(&member->pid, &pid, 0);
         return;
     }

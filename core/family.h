@@ -17,6 +17,9 @@ static inline int64_t kernel_call(long number, uint64_t a, uint64_t b, uint64_t 
 /* Nanoseconds; 0 where there is no such clock. */
 uint64_t sampler_clock(clockid_t clock);
 
+/* The same; false: there is no such clock. */
+bool sampler_read_clock(clockid_t clock, uint64_t *ns);
+
 /* The kernel's clock of a thread or process: include/linux/posix-timers.h. */
 static inline clockid_t clock_of_thread(int tid) { return (clockid_t)(~(unsigned)tid << 3 | 6); }
 static inline clockid_t clock_of_process(int pid) { return (clockid_t)(~(unsigned)pid << 3 | 2); }

@@ -42,12 +42,19 @@ static struct {
 
 static bool wanted(void) { return options.report != STATS_NONE || flame_on(); }
 
-uint64_t sampler_clock(clockid_t clock)
+bool sampler_read_clock(clockid_t clock, uint64_t *ns)
 {
     struct timespec now;
     if (kernel_call(SYS_clock_gettime, (uint64_t)clock, (uint64_t)&now, 0, 0, 0))
-        return 0;
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+        return false;
+    *ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return true;
+}
+
+uint64_t sampler_clock(clockid_t clock)
+{
+    uint64_t now;
+    return sampler_read_clock(clock, &now) ? now : 0;
 }
 
 struct family_place *sampler_place(void) { return &sampler.place; }
