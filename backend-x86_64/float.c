@@ -523,10 +523,15 @@ static bool lower_operation(struct lower *l, const struct ir_insn *insn)
     }
 }
 
-void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
+bool looks_at_fpcr(const struct ir_insn *insn)
 {
     bool narrows = insn->op == IR_vsqshrn || insn->op == IR_vuqshrn || insn->op == IR_vsqshrun; /* FPSR alone */
-    if (ir_is_sign((enum ir_op)insn->op) || (ir_ops[insn->op].flags & IR_FPCR && !narrows))
+    return ir_is_sign((enum ir_op)insn->op) || (ir_ops[insn->op].flags & IR_FPCR && !narrows);
+}
+
+void lower_check_fpcr(struct lower *l, const struct ir_insn *insn)
+{
+    if (looks_at_fpcr(insn))
         check_fpcr(l);
 }
 

@@ -304,6 +304,7 @@ bool is_element_of_product(const struct lower *l, const struct ir_insn *user, un
 bool lower_float(struct lower *l, const struct ir_insn *insn);
 /* Before an operation with numbers: leaves where FPCR asks for what compiled code does not do. */
 void lower_check_fpcr(struct lower *l, const struct ir_insn *insn);
+bool looks_at_fpcr(const struct ir_insn *insn); /* whether that is such an operation */
 bool is_address_part(const struct lower *l, const struct ir_insn *insn);
 
 /* float.c: compares as FCMP at v did; returns the condition that holds if cond does. */

@@ -48,11 +48,6 @@ static int place_of_difference(const struct lower *l, unsigned flags, unsigned p
     return difference > (int)put ? place_of_result(l, (unsigned)difference, behind, end) : NONE;
 }
 
-static bool looks_at_fpcr(const struct ir_insn *insn)
-{
-    return ir_is_sign((enum ir_op)insn->op) || ir_ops[insn->op].flags & IR_FPCR;
-}
-
 /* A look at FPCR leaves the code, and finds the flags in *cpu only: there is to be none behind the put. */
 static bool fpcr_is_known(const struct lower *l, unsigned put, unsigned end)
 {
