@@ -42,7 +42,7 @@ struct block {
     struct entry entries[];
 };
 
-#define NO_PC 1 /* not aligned: no block is there */
+#define NO_PC 1 /* not aligned: no block is there, but the guest may branch to it */
 enum { HASH_SIZE = 1 << 14, SMALL_HASH_SIZE = 1 << 10, MAX_BLOCK = 64, PAGE = 4096, ARENA_BYTES = 16 << 20 };
 /* Beside the compiler, which takes over what is run often: the rest need not be kept for long. */
 enum { SMALL_ARENA_BYTES = 128 << 10 };
@@ -91,6 +91,16 @@ static inline __attribute__((always_inline)) enum exit_reason leave_block(struct
     }
     return leave_links(cpu, last, kind);
 }
+
+static enum exit_reason nowhere(struct cpu *cpu, const struct entry *entry)
+{
+    (void)entry;
+    cpu->interp->left = NULL;
+    return EXIT_BRANCH;
+}
+
+static const struct entry no_block = {.run = nowhere};
+static const struct links no_links = {{{NO_PC, &no_block}, {NO_PC, &no_block}}};
 
 static enum exit_reason end_of_block(struct cpu *cpu, const struct entry *entry)
 {
@@ -293,7 +303,7 @@ static struct block *decode_block(struct cpu *cpu, uint64_t pc)
         entry++;
     }
     _Static_assert(sizeof(struct links) <= sizeof(struct entry), "the links take an entry's place");
-    *(struct links *)entry = (struct links){{{NO_PC, NULL}, {NO_PC, NULL}}};
+    *(struct links *)entry = no_links;
     interp->used = (size_t)((char *)(entry + 1) - interp->arena);
     block->pc = pc;
     block->landing = landing_at(pc);
@@ -358,7 +368,7 @@ enum exit_reason interp_instruction(struct cpu *cpu)
     entries[0].run = handler_of(&entries[0].in);
     bool ended = ends_block(word) || repeats_itself(&entries[0].in) || entries[0].run == undefined;
     entries[1] = (struct entry){.run = end_of_block, .in.pc = cpu->pc + 4};
-    *(struct links *)&entries[ended ? 1 : 2] = (struct links){{{NO_PC, NULL}, {NO_PC, NULL}}};
+    *(struct links *)&entries[ended ? 1 : 2] = no_links;
     enum exit_reason reason = entries[0].run(cpu, entries);
     cpu->interp->left = NULL;
     return reason;

@@ -32,6 +32,11 @@ enum {
 
 #define NO_PC 1 /* not aligned: no block is there */
 
+/* What an entry of a table of indirect branches has as pc where it has none: guests may branch to any number, but not by
+ * the entry of another one. */
+static inline uint64_t table_no_pc(unsigned index) { return index % JIT_TABLE_KIND ? NO_PC : NO_PC + 4; }
+static inline bool table_has_pc(uint64_t pc) { return pc && pc % 4 == 0; }
+
 /* A compiled block. It lies in one page of guest memory. What look-ups read comes first. */
 struct jit_block {
     uint64_t pc;

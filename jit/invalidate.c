@@ -41,9 +41,10 @@ static void tables_remove(uint64_t pc)
 {
     for (struct jit *jit = cache.threads; jit; jit = jit->next) {
         for (int kind = 0; kind < BRANCH_KINDS; kind++) {
-            struct jit_table_entry *entry = &jit->table[jit_table_index(pc, (enum branch_kind)kind, jit->table_entries)];
+            unsigned index = jit_table_index(pc, (enum branch_kind)kind, jit->table_entries);
+            struct jit_table_entry *entry = &jit->table[index];
             if (__atomic_load_n(&entry->pc, __ATOMIC_RELAXED) == pc)
-                __atomic_store_n(&entry->pc, NO_PC, __ATOMIC_RELAXED);
+                __atomic_store_n(&entry->pc, table_no_pc(index), __ATOMIC_RELAXED);
         }
     }
 }

@@ -29,8 +29,10 @@ static void set_entries(struct jit *jit, unsigned entries)
     jit->table_entries = entries;
     jit->displaced = 0;
     jit->cpu->jit_table_mask = (uint32_t)((entries - 1) * sizeof *jit->table);
-    for (int kind = 0; kind < BRANCH_KINDS; kind++) /* no other entry can be asked for pc 0 */
-        jit->table[jit_table_index(0, (enum branch_kind)kind, entries)].pc = NO_PC;
+    for (int kind = 0; kind < BRANCH_KINDS; kind++) { /* no other entry can be asked for pc 0 */
+        unsigned index = jit_table_index(0, (enum branch_kind)kind, entries);
+        jit->table[index].pc = table_no_pc(index);
+    }
 }
 
 /* Each entry stays or moves up: the index only gets more bits. */
@@ -42,10 +44,10 @@ static void grow_table(struct jit *jit)
         struct jit_table_entry *entry = &jit->table[i];
         enum branch_kind kind = (enum branch_kind)(((i - (unsigned)(entry->pc >> 2)) & (old - 1)) / JIT_TABLE_KIND);
         unsigned place = jit_table_index(entry->pc, kind, entries);
-        if (!entry->pc || entry->pc == NO_PC || place == i)
+        if (!table_has_pc(entry->pc) || place == i)
             continue;
         jit->table[place] = *entry;
-        entry->pc = NO_PC;
+        entry->pc = table_no_pc(i);
     }
     set_entries(jit, entries);
     pthread_mutex_unlock(&cache.lock);
@@ -113,16 +115,17 @@ bool thread_safe_point(struct jit *jit)
 
 void thread_remember(struct jit *jit, const struct jit_block *block, enum branch_kind kind)
 {
-    struct jit_table_entry *entry = &jit->table[jit_table_index(block->pc, kind, jit->table_entries)];
-    jit->displaced += entry->pc && entry->pc != NO_PC && entry->pc != block->pc;
+    unsigned index = jit_table_index(block->pc, kind, jit->table_entries);
+    jit->displaced += table_has_pc(jit->table[index].pc) && jit->table[index].pc != block->pc;
     if (jit->displaced > jit->table_entries / 8 && jit->table_entries < JIT_TABLE_MOST) {
         grow_table(jit);
-        entry = &jit->table[jit_table_index(block->pc, kind, jit->table_entries)];
+        index = jit_table_index(block->pc, kind, jit->table_entries);
     }
+    struct jit_table_entry *entry = &jit->table[index];
     entry->code = cache_executable(block->code);
     __atomic_store_n(&entry->pc, block->pc, __ATOMIC_SEQ_CST);
     if (atomic_load(&block->retired)) /* and the one who did it may not have seen the entry. ORDER retired */
-        __atomic_store_n(&entry->pc, NO_PC, __ATOMIC_RELAXED);
+        __atomic_store_n(&entry->pc, table_no_pc(index), __ATOMIC_RELAXED);
 }
 
 /* --- fork --------------------------------------------------------------------------------------------- */

@@ -69,6 +69,10 @@ static void jumps_to_nowhere(void)
     char *data = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     FAULT(null(), SIGSEGV, SEGV_MAPERR, 64);
     FAULT(((void (*)(void))data)(), SIGSEGV, SEGV_ACCERR, data);
+#ifdef __aarch64__
+    for (long nowhere = 0; nowhere < 16; nowhere++) /* by some of them an emulator may mean that nothing is there */
+        FAULT(((void (*)(void))nowhere)(), nowhere % 4 ? SIGBUS : SIGSEGV, nowhere % 4 ? BUS_ADRALN : SEGV_MAPERR, nowhere);
+#endif
 }
 
 static void kernel_reports_efault_instead(void)
