@@ -225,35 +225,6 @@ static bool lower_fma(struct lower *l, const struct ir_insn *insn)
     return true;
 }
 
-/* FRECPS, 2 - a * b: infinity times zero traps, and a NaN has another sign than the host's: its function decides. */
-static bool lower_reciprocal_step(struct lower *l, const struct ir_insn *insn)
-{
-    if (!is_shape(insn) || host.level < HOST_V3)
-        return false;
-    unsigned a = operand(l, insn, 0), b = operand(l, insn, 1), t = take_xmm(l), k = take_temp(l), u = take_xmm(l);
-    emit_mov_imm(&l->e, k, insn->esz == 3 ? 0x4000000000000000 : 0x4000000040000000);
-    emit_v_rr(&l->e, V_MOVQ_TO_X, t, VEX_NONE, k);
-    if (insn->lanes > 1)
-        emit_v(l, V_PUNPCKLQDQ, t, t, t);
-    note_fault_site(l);
-    emit_v_rr(&l->e, op_of(insn, fma_rows[0][1]), t, a, b);
-    struct cold *cold = open_cold(l, insn, a, b, b, t);
-    if (insn->lanes == 1) {
-        emit_v_rr(&l->e, insn->esz == 3 ? V_UCOMISD : V_UCOMISS, t, VEX_NONE, t);
-        leave_for_cold(l, cold, 0, CC_P);
-    } else {
-        emit_v_imm(l, insn->esz == 3 ? V_CMPPD : V_CMPPS, u, t, t, 3); /* unordered */
-        emit_v_rr(&l->e, V_PTEST, u, VEX_NONE, u);
-        leave_for_cold(l, cold, 0, CC_NE);
-    }
-    leave_xmm(l, u);
-    close_cold(l, cold);
-    unsigned reg = result_xmm(l);
-    move_xmm(l, reg, t);
-    finish_scalar(l, insn, reg, 16);
-    return true;
-}
-
 /* --- maximum, minimum, comparison --------------------------------------------------------------------- */
 
 /* Both orders differ for zeros of both signs only, which ANDing or ORing decides; NaNs trap. */

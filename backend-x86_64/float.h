@@ -43,7 +43,9 @@ void singles_to_halves(struct lower *l, unsigned t, unsigned a); /* by the curre
 void doubles_to_odd_singles(struct lower *l, unsigned t, unsigned u);
 bool lower_half(struct lower *l, const struct ir_insn *insn);
 bool lower_half_products(struct lower *l, const struct ir_insn *insn);
-bool lower_rsqrt_step(struct lower *l, const struct ir_insn *insn); /* float_steps.c */
+/* float_steps.c */
+bool lower_reciprocal_step(struct lower *l, const struct ir_insn *insn);
+bool lower_rsqrt_step(struct lower *l, const struct ir_insn *insn);
 /* convert.c: reg *= 2^-power, of numbers of 1 << esz bytes, exact. */
 void scale_down(struct lower *l, const struct ir_insn *insn, unsigned esz, unsigned reg, int power);
 bool lower_conversion(struct lower *l, const struct ir_insn *insn);
