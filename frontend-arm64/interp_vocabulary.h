@@ -102,7 +102,6 @@ struct cx {
 VOCABULARY VAL v_const(struct cx *cx, uint64_t value) { return (void)cx, value; }
 VOCABULARY VAL v_address(struct cx *cx, uint64_t value) { return (void)cx, value; }
 
-/* FPCR.AH and FPCR.NEP (sem.h); compiled code is not entered with them. */
 VOCABULARY VAL read_x(struct cx *cx, unsigned r) { return v_get_x(cx, r); }
 VOCABULARY VEC read_vreg(struct cx *cx, unsigned r) { return v_get_vreg(cx, r); }
 VOCABULARY VAL read_nzcv(struct cx *cx) { return v_get_nzcv(cx, 0); }
@@ -110,6 +109,7 @@ VOCABULARY void write_x(struct cx *cx, VAL value, unsigned r) { v_put_x(cx, valu
 VOCABULARY void write_vreg(struct cx *cx, VEC value, unsigned r) { v_put_vreg(cx, value, r); }
 VOCABULARY void write_nzcv(struct cx *cx, VAL flags) { v_put_nzcv(cx, flags, 0); }
 
+/* FPCR.AH and FPCR.NEP (sem.h); compiled code is not entered with them. */
 VOCABULARY VEC negated(struct cx *cx, struct shape s, VEC a)
 {
     if (__builtin_expect(cx->cpu->fpcr & FPCR_AH, 0))

@@ -11,8 +11,8 @@
  * Behind several branches by the same flags, as a search has them, each branch that needs it has a put of its own.
  * Up to the next branch each instruction that may leave the code finds the flags written; where they matter to faults
  * only, by a put_nzcv %4, #0x4. Behind a branch an old value may show in the frame of a signal, but only where the
- * guest's code is done with it. The code ahead is looked at within the block's page only: what is read here is noted in the block, so that
- * a change of it invalidates the block, too. */
+ * guest's code is done with it. The code ahead is looked at within the block's page only: what is read here is noted in
+ * the block, so that a change of it invalidates the block, too. */
 #include "passes.h"
 
 #include <xemu/insn.h>
