@@ -85,8 +85,8 @@ bool tracee_signal(struct cpu *cpu, siginfo_t *info)
     return traced->signal != 0;
 }
 
-/* On the host every stop is a signal with a handler, ours; the kernel then doesn't resume these by itself. (They wait
- * for the whole time again.) */
+/* On the host every stop is a signal with a handler, ours; the kernel then doesn't resume these by itself.
+ * (They wait for the whole time again.) */
 GENERAL_REGISTERS void tracee_interrupted(struct cpu *cpu, uint64_t x0)
 {
     switch ((uint32_t)cpu->x[8]) {
